@@ -1,0 +1,58 @@
+"""uvala: from a folder of images and masks to a trained, evaluated, deployed U-Net.
+
+Public names are imported when they are first used, so that `import uvala` costs milliseconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from uvala.api.run import Run, load_run
+    from uvala.api.training import train
+    from uvala.data.check import check
+    from uvala.data.dataset import Dataset, read_dataset
+    from uvala.data.synthetic import write_sample_data
+    from uvala.errors import UvalaError
+    from uvala.models.catalog import create_model, list_models
+    from uvala.prediction.engine import Prediction
+
+_HOME = {
+    "Dataset": "uvala.data.dataset",
+    "Prediction": "uvala.prediction.engine",
+    "Run": "uvala.api.run",
+    "UvalaError": "uvala.errors",
+    "check": "uvala.data.check",
+    "create_model": "uvala.models.catalog",
+    "list_models": "uvala.models.catalog",
+    "load_run": "uvala.api.run",
+    "read_dataset": "uvala.data.dataset",
+    "train": "uvala.api.training",
+    "write_sample_data": "uvala.data.synthetic",
+}
+
+__all__ = [  # noqa: RUF022 - the order in which a reader meets them
+    "read_dataset",
+    "check",
+    "train",
+    "load_run",
+    "create_model",
+    "list_models",
+    "write_sample_data",
+    "Dataset",
+    "Run",
+    "Prediction",
+    "UvalaError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'uvala' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

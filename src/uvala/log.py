@@ -1,0 +1,54 @@
+"""Events: what a long job says while it runs, as one JSON object a line that every reader understands.
+
+The command line draws its progress bar from them, the report its curves, a web page its status.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from uvala.files import storage_errors
+
+__all__ = ["Event", "EventLog", "Listener", "read_events"]
+
+Event = dict[str, Any]
+"""{"event": kind, "time": seconds since the job began, ...}. Kinds: reading, note, warning, data, plan,
+step, validation, end."""
+
+Listener = Callable[[Event], None]
+
+
+class EventLog:
+    """Appends events to a file and hands each to the listeners. Each line is flushed: a cut loses nothing."""
+
+    def __init__(self, path: Path | None, *listeners: Listener, started: float | None = None) -> None:
+        self.path = path
+        self.listeners = listeners
+        self.started = time.monotonic() if started is None else started
+
+    def __call__(self, kind: str, **values: Any) -> None:
+        """Say one event; `values` must be JSON."""
+        event = {"event": kind, "time": round(time.monotonic() - self.started, 3), **values}
+        self.append(event)
+        for listener in self.listeners:
+            listener(event)
+
+    def append(self, event: Event) -> None:
+        """Write an event that the listeners have heard already."""
+        if self.path is not None:
+            with storage_errors(self.path), self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a log file; a last line that a power cut left incomplete is passed over."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue

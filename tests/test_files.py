@@ -1,0 +1,66 @@
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from uvala.errors import StorageError
+from uvala.files import claim_folder, write_bytes, write_json, write_text
+
+WRITE_BEYOND_THE_LIMIT = """
+import resource, sys
+from pathlib import Path
+from uvala.errors import StorageError
+from uvala.files import write_bytes
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    write_bytes(Path(sys.argv[1]), bytes(50_000))
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_the_old_content_stays_until_the_new_is_complete(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(TypeError):
+        write_json(path, {"x": object()})
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on the size of files")
+def test_no_space_left_is_one_sentence_and_leaves_nothing(tmp_path):
+    path = tmp_path / "model.safetensors"
+    result = subprocess.run(
+        [sys.executable, "-c", WRITE_BEYOND_THE_LIMIT, str(path)], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith(f"found no space left while writing {path}")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_bytes(tmp_path / "out" / "a.png", b"")
+
+
+def test_a_folder_with_files_is_not_claimed(tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(StorageError, match="already holds files"):
+        claim_folder(tmp_path, purpose="the run")
+
+
+def test_results_are_readable_as_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "a", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_nan_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", float("nan"))
