@@ -1,0 +1,83 @@
+"""A file that was cut off anywhere is an ImageError that names it, whatever its format."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+
+from uvala.errors import ImageError
+from uvala.images.read import count_pages, image_size, read_image, read_mask
+
+FILES = {
+    "png": ("PNG", {}),
+    "jpeg": ("JPEG", {}),
+    "progressive jpeg": ("JPEG", {"progressive": True}),
+    "gif": ("GIF", {}),
+    "bmp": ("BMP", {}),
+    "webp": ("WEBP", {}),
+    "lossless webp": ("WEBP", {"lossless": True}),
+    "tiff of pillow": ("TIFF", {}),
+    "tiff": (None, {}),
+    "big tiff": (None, {"bigtiff": True}),
+    "big-endian tiff": (None, {"byteorder": ">"}),
+    "deflate tiff": (None, {"compression": "deflate"}),
+    "lzw tiff": (None, {"compression": "lzw"}),
+    "jpeg tiff": (None, {"compression": "jpeg"}),
+    "tiled zstd tiff": (None, {"compression": "zstd", "tile": (16, 16)}),
+}
+
+
+def content_of(kind: str) -> bytes:
+    rgb = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+    writer, options = FILES[kind]
+    stream = io.BytesIO()
+    if writer is None:
+        tifffile.imwrite(stream, rgb, photometric="rgb", **options)
+    else:
+        PIL.Image.fromarray(rgb).save(stream, writer, **options)
+    return stream.getvalue()
+
+
+def is_refused(path: Path) -> bool:
+    try:
+        read_image(path)
+    except ImageError as error:
+        return str(path) in str(error)
+    return False
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_no_cut_passes(tmp_path, kind):
+    content, path = content_of(kind), tmp_path / "cut"
+    path.write_bytes(content)
+    read_image(path)
+    passed = []
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        if not is_refused(path):
+            passed.append(length)
+    assert passed == []
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("read", [image_size, read_mask, count_pages], ids=lambda read: read.__name__)
+def test_other_readers_answer_or_refuse(tmp_path, kind, read):
+    content, path = content_of(kind), tmp_path / "cut"
+    for length in range(0, len(content), 11):
+        path.write_bytes(content[:length])
+        try:
+            read(path)
+        except ImageError as error:
+            assert str(path) in str(error)
+
+
+def test_a_stack_that_lost_its_last_page_is_refused(tmp_path):
+    path = tmp_path / "stack.tif"
+    frames = [PIL.Image.fromarray(np.full((9, 14), value, np.uint8)) for value in range(5)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    path.write_bytes(path.read_bytes()[:-250])
+    with pytest.raises(ImageError, match=r"stack\.tif"):
+        count_pages(path)
