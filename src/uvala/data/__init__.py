@@ -1,0 +1,1 @@
+"""A data set in any form, understood by looking at it."""

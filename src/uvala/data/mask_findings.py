@@ -1,0 +1,201 @@
+"""What is odd about masks once it is known how they are read, and images that occur twice."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from uvala.arrays import IGNORE
+from uvala.data.duplicates import exact_duplicates, near_duplicates
+from uvala.data.encoding_table import class_pixels, strange_values
+from uvala.data.find_encoding import FoundEncoding
+from uvala.data.finding import Finding
+from uvala.data.mask_facts import MaskFacts
+from uvala.data.masks import MaskEncoding
+from uvala.data.survey import Survey
+from uvala.data.wording import count, name_some
+
+__all__ = ["duplicate_findings", "mask_findings"]
+
+_OVERLAP = 0.01
+
+
+def mask_findings(survey: Survey, found: FoundEncoding) -> list[Finding]:
+    """Masks that were read, but that somebody should look at."""
+    masks, encoding = survey.masks, found.encoding
+    findings = [
+        _jpeg(masks),
+        _smoothed(masks, encoding),
+        _strays(masks, found),
+        _one_class(masks, encoding, lambda index: index == 0, "empty-mask"),
+        _one_class(masks, encoding, lambda index: index not in (0, IGNORE), "one-class-mask"),
+        _one_class(masks, encoding, lambda index: index == IGNORE, "ignored-mask"),
+        _absent_classes(masks, encoding),
+        _overlapping_objects(masks),
+    ]
+    return [each for each in findings if each is not None]
+
+
+def duplicate_findings(survey: Survey, sides: dict[str, str]) -> list[Finding]:
+    """Images that occur twice, and those of them that lie on different sides of a split.
+
+    sides: "train", "val" or "test" of each sample, where the data say so.
+    """
+    images = survey.images
+    exact, near = exact_duplicates(images), near_duplicates(images)
+    findings = []
+    if exact:
+        masks_of = {each.sample.name: each.mask for each in survey.facts}
+        differing = [group for group in exact if _differ([masks_of[name] for name in group])]
+        masks = f"; the masks of {count(len(differing), 'group')} differ" if differing else ""
+        findings.append(
+            Finding(
+                kind="duplicates",
+                severity="warning",
+                found=f"{count(sum(map(len, exact)), 'image')} in {count(len(exact), 'group')} with the same "
+                f"pixels{masks}",
+                fix="keep one of each" + (", and look which mask is right" if differing else ""),
+                files=tuple(name for group in exact for name in group),
+                groups=exact,
+            )
+        )
+    if near:
+        findings.append(
+            Finding(
+                kind="near-duplicates",
+                severity="note",
+                found=f"{count(sum(map(len, near)), 'image')} in {count(len(near), 'group')} that are nearly "
+                "the same",
+                fix="a drawn split keeps each group on one side; in a split of your own, see to it",
+                files=tuple(name for group in near for name in group),
+                groups=near,
+            )
+        )
+    torn = [
+        ("duplicates-across-split", "error", _torn(exact, sides), "the same pixels"),
+        ("near-duplicates-across-split", "warning", _torn(near, sides), "nearly the same pixels"),
+    ]
+    for kind, severity, groups, what in torn:
+        if groups:
+            findings.append(
+                Finding(
+                    kind=kind,
+                    severity="error" if severity == "error" else "warning",
+                    found=f"{count(len(groups), 'group')} of images with {what} on two sides of the split",
+                    expected="no image of training in validation or test",
+                    fix="move each group to one side: scores on copies of training images mean nothing",
+                    files=tuple(name for group in groups for name in group),
+                    groups=groups,
+                )
+            )
+    return findings
+
+
+def _jpeg(masks: Sequence[MaskFacts]) -> Finding | None:
+    names = tuple(mask.name for mask in masks if mask.lossy)
+    if not names:
+        return None
+    return Finding(
+        kind="jpeg-mask",
+        severity="warning",
+        found=f"{count(len(names), 'mask')} saved with loss (JPEG), which blurs the values at every edge",
+        fix="export the masks again as PNG; until then each pixel is read as the nearest class",
+        files=names,
+    )
+
+
+def _smoothed(masks: Sequence[MaskFacts], encoding: MaskEncoding) -> Finding | None:
+    if not encoding.snap:
+        return None
+    names = tuple(mask.name for mask in masks if not mask.lossy and strange_values(mask, encoding))
+    if not names:
+        return None
+    return Finding(
+        kind="smoothed-mask",
+        severity="warning",
+        found=f"{count(len(names), 'mask')} with values between those of the classes, as smoothing or "
+        "resizing leaves at edges",
+        fix="export without anti-aliasing, and resize masks with nearest neighbour only",
+        files=names,
+    )
+
+
+def _strays(masks: Sequence[MaskFacts], found: FoundEncoding) -> Finding | None:
+    holders = [mask for mask in masks if any(mask.count(value) for value in found.strays)]
+    if not holders:
+        return None
+    pixels = sum(mask.count(value) for mask in holders for value in found.strays)
+    return Finding(
+        kind="stray-value",
+        severity="warning",
+        found=f"values {name_some(map(found.encoding.spell, found.strays))} on {count(pixels, 'pixel')} of "
+        f"{count(len(holders), 'mask')}, which no other mask holds; they are ignored",
+        fix="correct these masks, or give the values a class in dataset.toml",
+        files=tuple(mask.name for mask in holders),
+    )
+
+
+def _one_class(
+    masks: Sequence[MaskFacts], encoding: MaskEncoding, wanted: Callable[[int], bool], kind: str
+) -> Finding | None:
+    """Masks with a single class: empty ones, full ones, or ones without any labelled pixel."""
+    names: dict[int, list[str]] = defaultdict(list)
+    for mask in masks:
+        if mask.distinct == 1:
+            names[next(iter(class_pixels(mask, encoding)))].append(mask.name)
+    indices = [index for index in names if wanted(index) and index <= IGNORE]
+    files = tuple(name for index in indices for name in names[index])
+    if not files:
+        return None
+    classes = "ignored pixels" if IGNORE in indices else name_some(encoding.names[index] for index in indices)
+    share = len(files) / len(masks)
+    return Finding(
+        kind=kind,
+        severity="warning",
+        found=f"{count(len(files), 'mask')} ({share:.0%}) with nothing but {classes}",
+        fix="right if the images show nothing else; if not, these masks were not drawn or not exported",
+        files=files,
+    )
+
+
+def _absent_classes(masks: Sequence[MaskFacts], encoding: MaskEncoding) -> Finding | None:
+    present = {index for mask in masks for index in class_pixels(mask, encoding)}
+    absent = [name for index, name in enumerate(encoding.names) if index not in present]
+    if not absent:
+        return None
+    return Finding(
+        kind="absent-class",
+        severity="warning",
+        found=f"{count(len(absent), 'class', 'classes')} that no mask contains: {name_some(absent)}",
+        fix="add images that show it, or take it out of dataset.toml",
+    )
+
+
+def _overlapping_objects(masks: Sequence[MaskFacts]) -> Finding | None:
+    names = tuple(mask.name for mask in masks if mask.overlap > _OVERLAP * mask.pixels)
+    if not names:
+        return None
+    return Finding(
+        kind="overlapping-objects",
+        severity="warning",
+        found=f"{count(len(names), 'image')} whose object masks overlap on more than {_OVERLAP:.0%} of it",
+        fix="an object that is drawn later covers an earlier one; see whether some are drawn twice",
+        files=names,
+    )
+
+
+def _differ(masks: Sequence[MaskFacts | None]) -> bool:
+    """Whether masks surely differ: in their values, or in how often each of these occurs."""
+    counted = {
+        (mask.values.tobytes(), mask.counts.tobytes(), mask.inner.tobytes())
+        for mask in masks
+        if mask is not None
+    }
+    return len(counted) > 1
+
+
+def _torn(groups: Sequence[tuple[str, ...]], sides: dict[str, str]) -> tuple[tuple[str, ...], ...]:
+    """The groups with members on more than one side."""
+    return tuple(
+        tuple(f"{name} ({sides[name]})" if name in sides else name for name in group)
+        for group in groups
+        if len({sides[name] for name in group if name in sides}) > 1
+    )

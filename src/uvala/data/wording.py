@@ -1,0 +1,17 @@
+"""How counts and lists of files are put into words."""
+
+from collections.abc import Iterable
+
+__all__ = ["count", "name_some"]
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """ "1 mask", "2 masks", "10,000 masks"; `plural` where an s is not enough."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def name_some(names: Iterable[object], most: int = 5) -> str:
+    """The first `most` names, and how many more there are: "a.png, b.png and 7 more"."""
+    every = [str(name) for name in names]
+    rest = len(every) - most
+    return ", ".join(every[:most]) + (f" and {rest:,} more" if rest > 0 else "")

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from uvala.data.normalise import LIMIT, Normalisation, normalise, scale_of
+
+
+def test_low_and_high_become_minus_one_and_one():
+    settings = Normalisation(low=(100,), high=(300,))
+    values = normalise(np.array([[[100, 200, 300]]], np.uint16), settings)
+    np.testing.assert_allclose(values, [[[-1, 0, 1]]])
+
+
+def test_channels_are_scaled_by_themselves():
+    settings = Normalisation(low=(0, 1000), high=(2, 3000))
+    image = np.array([[[1]], [[2000]]], np.float32)
+    np.testing.assert_allclose(normalise(image, settings), 0)
+
+
+def test_a_hot_pixel_is_clipped():
+    assert (
+        normalise(np.full((1, 1, 1), 65535, np.uint16), Normalisation(low=(0,), high=(10,))).item() == LIMIT
+    )
+
+
+def test_by_image_the_brightness_of_the_lamp_does_not_matter():
+    image = np.random.default_rng(0).integers(0, 100, (1, 40, 40)).astype(np.uint16)
+    settings = Normalisation(by="image")
+    np.testing.assert_allclose(normalise(image, settings), normalise(image * 7 + 30, settings), atol=1e-5)
+
+
+def test_a_part_is_scaled_as_its_image_is():
+    image = np.random.default_rng(0).normal(50, 9, (2, 30, 30)).astype(np.float32)
+    scale = scale_of(image, Normalisation(by="image"))
+    np.testing.assert_array_equal(normalise(image[:, :7, :9], scale), normalise(image, scale)[:, :7, :9])
+
+
+@pytest.mark.parametrize("by", ["dataset", "image"])
+def test_a_constant_channel_becomes_finite(by):
+    settings = Normalisation(by=by, low=(5,), high=(5,))
+    assert np.isfinite(normalise(np.full((1, 4, 4), 5, np.uint8), settings)).all()
+
+
+def test_what_is_no_number_becomes_the_lowest_level():
+    image = np.array([[[0.0, np.nan, np.inf, -np.inf, 1.0]]], np.float32)
+    values = normalise(image, Normalisation(low=(0,), high=(1,)))
+    np.testing.assert_allclose(values, [[[-1, -1, LIMIT, -LIMIT, 1]]])
