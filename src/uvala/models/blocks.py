@@ -1,0 +1,222 @@
+"""What several families are built of: convolutions, up and down, joining a skip, padding to a multiple.
+
+A factory takes channel counts and returns a module. Each module that changes the number of channels has the
+attribute `out_channels`, as torch's own convolutions have, so that what comes next can ask.
+"""
+
+from collections.abc import Callable
+from math import gcd
+from typing import Literal, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "Activation",
+    "Concatenate",
+    "InstanceNorm",
+    "Norm",
+    "Residual",
+    "Up",
+    "bilinear_up",
+    "convolution",
+    "convolutions",
+    "crop",
+    "head",
+    "make_activation",
+    "make_norm",
+    "max_pool",
+    "pad_to_multiple",
+    "transposed_up",
+]
+
+Norm = Literal["batch", "instance", "group", "none"]
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu"]
+Up = Literal["transposed", "bilinear"]
+Conv = TypeVar("Conv", nn.Conv2d, nn.ConvTranspose2d)
+
+GROUPS = (
+    8  # of a group norm, fewer where the channels do not divide; 32 (Wu & He 2018) would leave 1 channel each
+)
+LEAK = 0.01  # nnU-Net's, and torch's default
+HEAD_SCALE = 0.01  # logits start at a few hundredths: near-uniform, so that no class has a head start
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
+    """`image` with its last row and column repeated up to a multiple, and its own height and width.
+
+    image: [B, C, H, W], H and W from 1. Multiples pass unchanged. Right and bottom only: the upper left
+    corner stays where it is, so a tile that begins at a multiple is pooled in the squares of the whole image.
+    """
+    height, width = image.shape[-2:]
+    down, right = -height % multiple, -width % multiple
+    if down or right:
+        image = F.pad(image, (0, right, 0, down), mode="replicate")
+    return image, (height, width)
+
+
+def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The upper left corner of `x` of that height and width: undoes `pad_to_multiple`."""
+    return x[..., : size[0], : size[1]]
+
+
+def convolution(
+    in_channels: int, out_channels: int, *, kernel_size: int, norm: Norm, activation: Activation | None
+) -> nn.Sequential:
+    """Convolution, norm, activation (None: without one): [B, in, H, W] -> [B, out, H, W]. Odd kernels."""
+    # A norm subtracts the mean, and with it any bias before it.
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=norm == "none")
+    # He et al. (2015), arXiv:1502.01852, equation 10. ELU, GELU and SiLU have no closed form; near 0 they let
+    # pass about as much as a ReLU.
+    slope = LEAK if activation == "leaky_relu" else 0.0
+    inputs = in_channels * kernel_size**2
+    _draw(conv, std=(2 / (1 + slope**2) / inputs) ** 0.5)
+    return nn.Sequential(conv, make_norm(norm, out_channels), make_activation(activation))
+
+
+def convolutions(
+    in_channels: int, out_channels: int, *, count: int, kernel_size: int, norm: Norm, activation: Activation
+) -> nn.Sequential:
+    """`count` convolutions in a row, each with norm and activation: [B, in, H, W] -> [B, out, H, W]."""
+    first = convolution(in_channels, out_channels, kernel_size=kernel_size, norm=norm, activation=activation)
+    rest = (
+        convolution(out_channels, out_channels, kernel_size=kernel_size, norm=norm, activation=activation)
+        for _ in range(count - 1)
+    )
+    return nn.Sequential(first, *rest)
+
+
+class Residual(nn.Module):
+    """`count` convolutions beside a shortcut; the last activation comes after the sum.
+
+    He et al. (2015), arXiv:1512.03385, figure 2; the shortcut is a 1x1 convolution where channels differ.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        count: int,
+        kernel_size: int,
+        norm: Norm,
+        activation: Activation,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels] + [out_channels] * count
+        inner: list[Activation | None] = [activation] * (count - 1) + [None]
+        self.body = nn.Sequential(
+            *(
+                convolution(before, after, kernel_size=kernel_size, norm=norm, activation=kind)
+                for before, after, kind in zip(widths[:-1], widths[1:], inner, strict=True)
+            )
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.shortcut = convolution(in_channels, out_channels, kernel_size=1, norm=norm, activation=None)
+        self.activation = make_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in, H, W] -> [B, out, H, W]."""
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+class Concatenate(nn.Module):
+    """Joins a skip and what came up from below: [B, s, H, W], [B, u, H, W] -> [B, s + u, H, W]."""
+
+    def __init__(self, skip_channels: int, up_channels: int) -> None:
+        super().__init__()
+        self.out_channels = skip_channels + up_channels
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        """The skip's channels first."""
+        return torch.cat([skip, up], dim=1)
+
+
+def max_pool(channels: int) -> nn.MaxPool2d:
+    """The largest of each 2x2 square: [B, C, H, W] -> [B, C, H/2, W/2]."""
+    return nn.MaxPool2d(kernel_size=2)
+
+
+def transposed_up(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
+    """Learned upsampling, each pixel becomes a 2x2 square: [B, in, H, W] -> [B, out, 2H, 2W]."""
+    # each output pixel sees exactly one input pixel, and no activation follows that would halve the variance
+    conv = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+    return _draw(conv, std=in_channels**-0.5)
+
+
+class _BilinearUp(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.reduce = _draw(nn.Conv2d(in_channels, out_channels, kernel_size=1), std=in_channels**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # a 1x1 convolution and an interpolation commute, and below there are four times fewer pixels
+        x = self.reduce(x)
+        # align_corners=False: a pixel's weights depend on its parity alone, not on the size of the image, so
+        # that a tile can give the numbers of the whole image
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def bilinear_up(in_channels: int, out_channels: int) -> nn.Module:
+    """A 1x1 convolution, then bilinear interpolation: [B, in, H, W] -> [B, out, 2H, 2W]."""
+    return _BilinearUp(in_channels, out_channels)
+
+
+def head(in_channels: int, num_classes: int) -> nn.Conv2d:
+    """Logits by a 1x1 convolution that starts near zero: [B, in, H, W] -> [B, num_classes, H, W]."""
+    return _draw(nn.Conv2d(in_channels, num_classes, kernel_size=1), std=HEAD_SCALE)
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each image to mean 0 and variance 1, then scaled and shifted.
+
+    Ulyanov et al. (2016), arXiv:1607.08022. torch's own refuses a single pixel, in eval mode too, which is
+    what the lowest level of a small image is; here that pixel becomes the shift.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, H, W]."""
+        # torch.group_norm, not functional.group_norm: the check for a single pixel is in the latter
+        return torch.group_norm(x, x.shape[1], self.weight, self.bias)
+
+
+def make_norm(norm: Norm, channels: int) -> nn.Module:
+    """The norm of that name for so many channels."""
+    return _NORMS[norm](channels)
+
+
+def make_activation(activation: Activation | None) -> nn.Module:
+    """The activation of that name; in place where torch can, which saves a copy of each level."""
+    return nn.Identity() if activation is None else _ACTIVATIONS[activation]()
+
+
+_NORMS: dict[Norm, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "instance": InstanceNorm,
+    "group": lambda channels: nn.GroupNorm(gcd(GROUPS, channels), channels),
+    "none": lambda channels: nn.Identity(),
+}
+
+_ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(LEAK, inplace=True),
+    "elu": lambda: nn.ELU(inplace=True),
+    "gelu": nn.GELU,
+    "silu": lambda: nn.SiLU(inplace=True),
+}
+
+
+def _draw(conv: Conv, *, std: float) -> Conv:
+    """`conv` with normal weights of that deviation and no bias yet."""
+    nn.init.normal_(conv.weight, std=std)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv

@@ -1,0 +1,140 @@
+"""What every registered network promises. A new one is tested by being registered."""
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import nn
+from torch.export import Dim, export
+
+from uvala.errors import ConfigError
+from uvala.models.catalog import create_model, list_models, model_config
+from uvala.models.facts import measure
+
+CHANNELS, CLASSES = 2, 3
+
+pytestmark = pytest.mark.parametrize("name", list_models())
+
+
+def make(name: str, seed: int = 0) -> nn.Module:
+    """A small member of the family, if it comes in widths."""
+    narrow = {"width": 4} if "width" in model_config(name).model_fields else {}
+    torch.manual_seed(seed)
+    return create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **narrow)
+
+
+def images(height: int, width: int, count: int = 2) -> torch.Tensor:
+    """[count, CHANNELS, height, width]"""
+    return torch.randn(count, CHANNELS, height, width, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 100), (17, 31), (64, 64), (65, 64), (333, 17)], ids=str)
+def test_logits_are_as_large_as_the_image(name, size):
+    with torch.no_grad():
+        logits = make(name).eval()(images(*size))
+    assert logits.shape == (2, CLASSES, *size)
+    assert logits.isfinite().all()
+
+
+def test_padding_changes_nothing_that_a_multiple_would_see(name):
+    model = make(name).eval()
+    image = images(2 * model.multiple, 3 * model.multiple)
+    image[..., -1] = image[..., -2]  # its last column is what padding would repeat
+    with torch.no_grad():
+        torch.testing.assert_close(model(image[..., :-1]), model(image)[..., :-1], rtol=0, atol=1e-6)
+
+
+def test_every_parameter_gets_a_finite_gradient(name):
+    model = make(name).train()
+    model(images(70, 66)).square().mean().backward()
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters()
+    )
+
+
+def test_gradient_of_the_logits_reaches_the_image(name):
+    image = images(64, 64).requires_grad_()
+    make(name).train()(image).square().mean().backward()
+    assert (image.grad.abs().amax(dim=(2, 3)) > 0).all()
+
+
+def test_same_seed_gives_the_same_network(name):
+    first, second, other = make(name, 1).eval(), make(name, 1).eval(), make(name, 2).eval()
+    image = images(48, 32)
+    with torch.no_grad():
+        assert torch.equal(first(image), second(image))
+        assert not torch.equal(first(image), other(image))
+
+
+def test_weights_survive_safetensors(name):
+    model, other = make(name, 1).eval(), make(name, 2).eval()
+    other.load_state_dict(load(save(model.state_dict())), strict=True)
+    with torch.no_grad():
+        assert torch.equal(other(images(48, 32)), model(images(48, 32)))
+
+
+def test_eval_mode_gives_each_image_of_a_batch_the_same_as_alone(name):
+    model = make(name).eval()
+    batch = images(64, 48, count=3)
+    with torch.no_grad():
+        alone = torch.cat([model(image[None]) for image in batch])
+        torch.testing.assert_close(model(batch), alone, rtol=0, atol=1e-6)
+
+
+def test_channels_last_gives_the_same_numbers(name):
+    model, image = make(name).eval(), images(50, 64)
+    with torch.no_grad():
+        expected = model(image)
+        actual = model.to(memory_format=torch.channels_last)(image.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+
+
+def test_autocast_gives_nearly_the_same_probabilities(name):
+    model, image = make(name).eval(), images(64, 64)
+    with torch.no_grad():
+        expected = model(image).softmax(dim=1)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(image)
+    assert logits.dtype == torch.bfloat16
+    torch.testing.assert_close(logits.float().softmax(dim=1), expected, rtol=0, atol=0.02)
+
+
+def test_compiles_to_one_graph(name):
+    model, image = make(name).eval(), images(50, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(model, backend="eager", fullgraph=True)(image), model(image))
+
+
+def test_exported_program_takes_other_multiples(name):
+    model = make(name).eval()
+    multiple = model.multiple
+    sizes = {0: Dim("batch", max=16), 2: multiple * Dim("rows", max=64), 3: multiple * Dim("columns", max=64)}
+    program = export(model, (images(3 * multiple, 4 * multiple),), dynamic_shapes=(sizes,))
+    other = images(2 * multiple, 5 * multiple, count=3)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(other), model(other))
+
+
+def test_exported_program_keeps_the_padding_of_its_size(name):
+    model, image = make(name).eval(), images(33, 51)
+    with torch.no_grad():
+        torch.testing.assert_close(export(model, (image,)).module()(image), model(image))
+
+
+def test_facts_can_be_measured(name):
+    model = make(name)
+    facts = measure(model, CHANNELS)
+    assert facts.parameters == sum(weights.numel() for weights in model.parameters())
+    assert facts.multiply_adds_512 > 0
+    assert facts.halo is None or facts.halo > 0
+
+
+def test_mistyped_option_is_answered_with_the_right_one(name):
+    option = sorted(set(model_config(name).model_fields) - {"in_channels", "num_classes"})[0]
+    with pytest.raises(ConfigError, match=f"did you mean '{option}'"):
+        create_model(name, in_channels=3, num_classes=2, **{option + "s": 1})
+
+
+@pytest.mark.parametrize("wrong", [{"in_channels": 0}, {"num_classes": 0}, {"in_channels": "three"}], ids=str)
+def test_impossible_channels_are_refused(name, wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        create_model(name, **{"in_channels": 3, "num_classes": 2, **wrong})
