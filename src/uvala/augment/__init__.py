@@ -1,0 +1,1 @@
+"""Changes of image and mask together, batched, on the device of the training."""

@@ -1,0 +1,51 @@
+"""How long one training step of a network takes on this machine: measured, not guessed."""
+
+import time
+
+import torch
+from torch import nn
+
+from uvala.losses.combined import segmentation_loss
+from uvala.losses.config import LossConfig
+
+__all__ = ["autocast_dtype", "seconds_per_step"]
+
+
+def seconds_per_step(
+    model: nn.Module,
+    *,
+    channels: int,
+    classes: int,
+    patch: int,
+    batch: int,
+    device: torch.device,
+    rounds: int = 2,
+) -> float:
+    """Fastest of `rounds` steps (forward, backward) after one to warm up, in seconds.
+
+    The fastest, because whatever else the machine does can only add time.
+    """
+    model = model.to(device).train()
+    image = torch.zeros(batch, channels, patch, patch, device=device).uniform_(-1, 1)
+    target = torch.randint(0, classes, (batch, patch, patch), device=device)
+    loss = segmentation_loss(LossConfig(), device)
+    dtype = autocast_dtype("auto", device)
+    times = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            value = loss(model(image), target)
+        value.backward()
+        model.zero_grad(set_to_none=True)
+        value.item()  # waits for the device
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The format of mixed precision on that device; None for plain float32."""
+    if precision == "auto":
+        if device.type != "cuda":
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]

@@ -1,0 +1,118 @@
+"""The plan: every setting of a training, resolved; kept in the run folder, and readable by people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from uvala.augment.config import AugmentConfig
+from uvala.config import Config, build, read_toml, to_toml
+from uvala.data.normalise import Normalisation
+from uvala.data.patch_config import PatchConfig
+from uvala.files import write_text
+from uvala.losses.config import LossConfig
+from uvala.tiling.config import TileConfig
+
+__all__ = [
+    "LengthConfig",
+    "ModelConfig",
+    "OptimiserConfig",
+    "Plan",
+    "ValidationConfig",
+    "plan_values",
+    "read_plan",
+    "write_plan",
+]
+
+
+class ModelConfig(Config):
+    """Which network, with which of its options."""
+
+    name: str = Field("unet", description="name of the network; `uvala models` lists them")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of that network")
+
+
+class LengthConfig(Config):
+    """How long the training lasts: a time, or a number of steps, or a number of epochs."""
+
+    budget: float | None = Field(None, ge=10, description="wall-clock time of the whole command, seconds")
+    steps: int | None = Field(None, ge=1, description="number of training steps")
+    epochs: float | None = Field(
+        None, gt=0, description="number of times that patches cover the area of the training images"
+    )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "LengthConfig":
+        if sum(length is not None for length in (self.budget, self.steps, self.epochs)) > 1:
+            raise ValueError("give one of budget, steps and epochs, not several")
+        return self
+
+
+class OptimiserConfig(Config):
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with a warm-up and a cosine down to 0."""
+
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest learning rate")
+    weight_decay: float = Field(
+        1e-2, ge=0, le=1, description="decoupled weight decay, per unit of learning rate"
+    )
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="share of the training in which the learning rate rises"
+    )
+    clip: float = Field(
+        5.0, gt=0, description="largest norm of a gradient; a larger one is scaled down to it"
+    )
+
+
+class ValidationConfig(Config):
+    """How often, and on how much, the network is scored while it trains."""
+
+    time_share: float = Field(0.08, gt=0, lt=1, description="share of the time that validation may take")
+    rounds: int = Field(
+        20, ge=1, description="validations in a training of fixed length; most in one by budget"
+    )
+
+
+class Plan(Config):
+    """Every setting of a training."""
+
+    seed: int = Field(0, ge=0, description="seed of the split, the first weights and every random draw")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda or mps")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="number format of the convolutions; auto: half precision on CUDA, float32 elsewhere",
+    )
+    length: LengthConfig = LengthConfig()
+    model: ModelConfig = ModelConfig()
+    patches: PatchConfig = PatchConfig()
+    normalisation: Normalisation = Normalisation()
+    augment: AugmentConfig = AugmentConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    validation: ValidationConfig = ValidationConfig()
+    tiles: TileConfig = TileConfig()
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """Each setting by its dotted path, the network's options one by one."""
+    values: dict[str, Any] = {}
+
+    def walk(table: Mapping[str, Any], prefix: str) -> None:
+        for key, value in table.items():
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+            else:
+                values[f"{prefix}{key}"] = value
+
+    walk(plan.model_dump(mode="json"), "")
+    return values
+
+
+def write_plan(path: Path, plan: Plan, reasons: Mapping[str, str]) -> None:
+    """Write a plan as TOML, with the reason of each decision above it."""
+    write_text(path, to_toml(plan, reasons))
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a TOML file; ConfigError on anything that is not one."""
+    return build(Plan, read_toml(path), where=str(path))

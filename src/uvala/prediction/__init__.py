@@ -1,0 +1,1 @@
+"""A run and an image make a prediction."""

@@ -1,0 +1,127 @@
+"""Files, folders and globs in; masks, probabilities and overlays out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uvala.errors import DataError, StorageError, UvalaError, did_you_mean
+from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages, read_image
+from uvala.prediction.engine import Predictor
+
+__all__ = ["Failure", "Output", "find_inputs", "predict_files"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """An image that was predicted: what was read, the mask that was written, and the classes it holds."""
+
+    source: Source
+    mask: Path
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be predicted, and why."""
+
+    source: Source
+    error: UvalaError
+
+
+def find_inputs(patterns: Sequence[str | Path]) -> list[tuple[Source, Path]]:
+    """Each image of some files, folders and globs, with the relative path (no suffix) of its result.
+
+    A folder is searched with its sub-folders, whose names are kept. A multi-page TIFF gives an entry per
+    page. DataError for a name that matches nothing.
+    """
+    found: dict[Source, Path] = {}
+    for pattern in patterns:
+        for path, base in _expand(Path(pattern).expanduser()):
+            target = path.relative_to(base).with_suffix("")
+            for source in _pages(path):
+                page = "" if source.page is None else f"_{source.page:03d}"
+                found.setdefault(source, target.with_name(target.name + page))
+    return _distinct(found)
+
+
+def predict_files(
+    predictor: Predictor,
+    inputs: Iterable[tuple[Source, Path]],
+    out: Path,
+    *,
+    probabilities: bool = False,
+    overlays: bool = False,
+) -> Iterator[Output | Failure]:
+    """Predict each input and write its mask to out/; unreadable ones are passed over and told.
+
+    Masks are written in the encoding of the data trained on; probabilities and overlays go to folders of
+    their own. A disk that is full ends it: StorageError.
+    """
+    for source, target in inputs:
+        try:
+            prediction = predictor(read_image(source).array)
+            path = prediction.save(out / target.parent / (target.name + ".png"))
+            if overlays:
+                prediction.save_overlay(out / "overlays" / target.parent / (target.name + ".png"))
+            if probabilities:
+                prediction.save_probabilities(out / "probabilities" / target.parent / (target.name + ".tif"))
+        except StorageError:
+            raise
+        except UvalaError as error:
+            yield Failure(source, error)
+        else:
+            yield Output(source, path, tuple(int(index) for index in np.unique(prediction.mask)))
+
+
+def _expand(pattern: Path) -> list[tuple[Path, Path]]:
+    """Files that a path or a glob names, each with the folder that its result's path is relative to."""
+    if pattern.is_dir():
+        files = [path for path in sorted(pattern.rglob("*")) if _is_image(path)]
+        if not files:
+            raise DataError(
+                found=f"{pattern}, a folder without images",
+                expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES))}",
+                fix="name the folder that holds the images",
+            )
+        return [(path, pattern) for path in files]
+    if pattern.is_file():
+        return [(pattern, pattern.parent)]
+    matched = sorted(Path(pattern.anchor or ".").glob(str(pattern.relative_to(pattern.anchor))))
+    if not matched:
+        near = [each.name for each in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
+        raise DataError(
+            found=f"no file, folder or pattern {pattern}",
+            expected="images to predict",
+            fix=did_you_mean(pattern.name, near) if 0 < len(near) < 1000 else "check the path",
+        )
+    return [pair for path in matched for pair in (_expand(path) if path.is_dir() else [(path, path.parent)])]
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _pages(path: Path) -> list[Source]:
+    if path.suffix.lower() not in {".tif", ".tiff"}:
+        return [Source(path)]
+    try:
+        pages = count_pages(path)
+    except UvalaError:
+        return [Source(path)]  # reading it will say what is wrong
+    return [Source(path)] if pages < 2 else [Source(path, page) for page in range(pages)]
+
+
+def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
+    """The same, suffixes kept in the names of results that would overwrite each other (a.png, a.tif)."""
+    by_target: dict[Path, int] = {}
+    for target in found.values():
+        by_target[target] = by_target.get(target, 0) + 1
+    return [
+        (
+            source,
+            target if by_target[target] == 1 else target.with_name(f"{target.name}_{source.path.suffix[1:]}"),
+        )
+        for source, target in found.items()
+    ]

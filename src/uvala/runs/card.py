@@ -1,0 +1,77 @@
+"""The model card: everything that is needed to use a trained network, and where it comes from."""
+
+from typing import Any
+
+from pydantic import Field
+
+from uvala.config import Config
+from uvala.data.masks import MaskEncoding
+from uvala.data.normalise import Normalisation
+from uvala.tiling.config import TileConfig
+
+__all__ = ["FORMAT", "Card", "DataCard", "NetworkCard", "TrainingCard"]
+
+FORMAT = 1
+"""Version of the run folder's format. It rises when an older uvala could no longer read a new folder."""
+
+
+class NetworkCard(Config):
+    """The network, and what an exact tiling needs to know of it."""
+
+    name: str = Field(description="name of the network")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the network")
+    in_channels: int = Field(ge=1, description="channels of the images")
+    num_classes: int = Field(ge=2, description="classes, the background included")
+    parameters: int = Field(0, ge=0, description="number of weights")
+    multiply_adds: int = Field(0, ge=0, description="multiply-adds for one image of 512x512")
+    multiple: int = Field(1, ge=1, description="tiles start at multiples of this, pixels")
+    halo: int | None = Field(
+        None, ge=0, description="context that a tile needs on each side, pixels; none: all"
+    )
+
+
+class DataCard(Config):
+    """What the network was trained on."""
+
+    name: str = Field("", description="name of the data set's folder")
+    layout: str = Field("", description="how images and masks were arranged")
+    channels: int | None = Field(None, description="channels that images are converted to; none: as they are")
+    dtype: str = Field("uint8", description="number format of the images")
+    train: int = Field(0, description="images trained on")
+    val: int = Field(0, description="images that chose the best weights")
+    test: int = Field(0, description="images held out")
+    split_origin: str = Field("", description="where the split comes from")
+    notes: tuple[str, ...] = Field((), description="what was noticed while reading")
+    table: tuple[tuple[str, str, float, int], ...] = Field(
+        (), description="value in the mask, class, share of the pixels, images that contain it"
+    )
+
+
+class TrainingCard(Config):
+    """How the training went so far."""
+
+    finished: bool = Field(False, description="whether the training reached its end or was stopped cleanly")
+    steps: int = Field(0, description="steps done")
+    best_step: int = Field(0, description="step of the kept weights")
+    best_dice: float | None = Field(
+        None, description="validation Dice of the kept weights, mean over classes"
+    )
+    seconds: float = Field(0.0, description="wall-clock time of the training command")
+    waited: float = Field(0.0, description="seconds that the network waited for data")
+    device: str = Field("", description="device that trained")
+    machine: str = Field("", description="processor and cores, or GPU")
+
+
+class Card(Config):
+    """card.json of a run folder."""
+
+    format: int = Field(FORMAT, description="version of the run folder's format")
+    uvala: str = Field("", description="version of uvala that wrote it")
+    torch: str = Field("", description="version of torch that trained")
+    created: str = Field("", description="when, in ISO 8601")
+    network: NetworkCard
+    encoding: MaskEncoding
+    normalisation: Normalisation
+    tiles: TileConfig = TileConfig()
+    data: DataCard = DataCard()
+    training: TrainingCard = TrainingCard()

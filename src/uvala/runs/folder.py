@@ -1,0 +1,190 @@
+"""The run folder: plan, card, weights, split, log, checkpoint, scores and report."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from uvala.config import build
+from uvala.data.splits import Split
+from uvala.errors import RunError, StorageError, UvalaError, did_you_mean
+from uvala.files import claim_folder, write_bytes, write_json
+from uvala.models.catalog import create_model
+from uvala.plan.schema import Plan, read_plan
+from uvala.runs.card import FORMAT, Card
+
+__all__ = ["RunFolder", "create_run", "open_run", "pick_device"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that holds a training and its result. The properties read; the methods write."""
+
+    path: Path
+
+    @property
+    def log_path(self) -> Path:
+        """Events of the training, a JSON object a line."""
+        return self.path / "log.jsonl"
+
+    @property
+    def report_path(self) -> Path:
+        """The page about this run."""
+        return self.path / "report.html"
+
+    @property
+    def scores_path(self) -> Path:
+        """Scores of the last evaluation inside the training."""
+        return self.path / "scores.json"
+
+    @property
+    def plan_path(self) -> Path:
+        """Every setting, with its reason."""
+        return self.path / "plan.toml"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """All that a resume needs."""
+        return self.path / "checkpoint" / "state.safetensors"
+
+    @property
+    def weights_path(self) -> Path:
+        """The best weights so far."""
+        return self.path / "model.safetensors"
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that this run was trained by."""
+        return read_plan(self.plan_path)
+
+    @property
+    def card(self) -> Card:
+        """The model card; RunError if it is damaged or of another version."""
+        return _read_card(self.path)
+
+    @cached_property
+    def split(self) -> Split:
+        """Which images this run trained on, validated on and never looked at."""
+        return build(Split, _read_json(self.path / "split.json"), where=str(self.path / "split.json"))
+
+    def write_card(self, card: Card) -> None:
+        """Write card.json."""
+        write_json(self.path / "card.json", card.model_dump(mode="json"))
+
+    def write_split(self, split: Split) -> None:
+        """Write split.json."""
+        write_json(self.path / "split.json", split.model_dump(mode="json"))
+
+    def write_weights(self, state: dict[str, Tensor]) -> None:
+        """Write model.safetensors."""
+        write_bytes(
+            self.weights_path, save({key: value.detach().cpu().contiguous() for key, value in state.items()})
+        )
+
+    def model(self, device: str | torch.device = "cpu") -> nn.Module:
+        """The network with its best weights, in eval mode; RunError if they are missing or do not fit."""
+        network = self.card.network
+        if not self.weights_path.is_file():
+            raise RunError(
+                found=f"{self.path}, whose training stopped before its first validation",
+                expected=f"weights in {self.weights_path.name}",
+                fix="go on with `uvala train DATA --out RUN --resume`",
+            )
+        model = create_model(
+            network.name, in_channels=network.in_channels, num_classes=network.num_classes, **network.options
+        )
+        try:
+            model.load_state_dict(load_file(self.weights_path))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise RunError(
+                found=f"{self.weights_path}, which does not fit card.json ({str(error).splitlines()[0]})",
+                expected=f"the weights of {network.name} with the options of card.json",
+                fix="take both files from the same training",
+            ) from error
+        return model.eval().to(device)
+
+
+def create_run(path: Path) -> RunFolder:
+    """A new run folder; StorageError if the place is taken, by another run or by anything else."""
+    if (path / "card.json").is_file():
+        raise StorageError(
+            found=f"{path}, which holds another run",
+            expected="a new or empty folder",
+            fix="choose another --out, or go on with that run by --resume",
+        )
+    claim_folder(path, purpose="the run")
+    return RunFolder(path)
+
+
+def open_run(path: str | Path) -> RunFolder:
+    """The run in a folder; RunError if there is none or it cannot be used."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        near = (
+            [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
+        )
+        raise RunError(
+            found=f"no folder {folder}",
+            expected="a run folder made by `uvala train`",
+            fix=did_you_mean(folder.name, near) if near else "check the path",
+        )
+    _read_card(folder)
+    return RunFolder(folder)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; 'auto' is CUDA, else MPS, else the CPU. RunError if it is not there."""
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    if (name.startswith("cuda") and not torch.cuda.is_available()) or (name == "mps" and not has_mps):
+        raise RunError(
+            found=f"device '{name}', which torch cannot use here",
+            expected="a device of this machine",
+            fix="leave --device at auto, or choose cpu",
+        )
+    return torch.device(name)
+
+
+def _read_card(folder: Path) -> Card:
+    path = folder / "card.json"
+    if not path.is_file():
+        inner = [each.parent.name for each in sorted(folder.glob("*/card.json"))]
+        raise RunError(
+            found=f"{folder}, which has no card.json",
+            expected="a run folder made by `uvala train`",
+            fix=f"did you mean {folder / inner[-1]}?" if inner else "give the folder that --out named",
+        )
+    content = _read_json(path)
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise RunError(
+            found=f"{path} of format {version}, written by uvala {_writer(content)}",
+            expected=f"format {FORMAT}",
+            fix="open it with the version of uvala that wrote it, or upgrade uvala",
+        )
+    try:
+        return build(Card, content, where=str(path))
+    except UvalaError as error:
+        raise RunError(found=error.found, expected="an unchanged card.json", fix=error.fix) from error
+
+
+def _writer(content: Any) -> str:
+    return str(content.get("uvala", "unknown")) if isinstance(content, dict) else "unknown"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            found=f"{path}, which cannot be read ({error})",
+            expected="the JSON that uvala wrote",
+            fix="take the file from a copy of the run, or train again",
+        ) from error

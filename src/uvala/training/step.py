@@ -1,0 +1,64 @@
+"""One step of segmentation: augment, forward, loss, backward, update."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from uvala.augment.intensity import random_intensity
+from uvala.augment.spatial import random_grid, warp
+from uvala.losses.combined import segmentation_loss
+from uvala.plan.probe import autocast_dtype
+from uvala.plan.schema import Plan
+
+__all__ = ["augment", "make_step", "step_generator"]
+
+Step = Callable[[int, Tensor, Tensor, float], float]
+"""(number, windows float [B, C, S, S], masks uint8 [B, S, S], learning rate) -> loss"""
+
+
+def step_generator(seed: int, number: int) -> torch.Generator:
+    """Randomness of one step: a function of the seed and the step's number, so that a resume repeats it."""
+    # steps of neighbouring seeds must not meet; the multiplier is a prime beyond any number of steps
+    return torch.Generator().manual_seed(seed * 1_000_000_007 + number)
+
+
+def augment(windows: Tensor, masks: Tensor, plan: Plan, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Patches out of their windows, randomly changed: float [B, C, P, P], uint8 [B, P, P]."""
+    grid = random_grid(plan.augment, len(windows), plan.patches.size, generator).to(windows.device)
+    images, targets = warp(windows, masks, grid)
+    return random_intensity(images, plan.augment, generator), targets
+
+
+def make_step(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    plan: Plan,
+    device: torch.device,
+) -> Step:
+    """A function that does one training step. Its loss is NaN where the step was refused for a NaN."""
+    loss = segmentation_loss(plan.loss, device)
+    dtype = autocast_dtype(plan.precision, device)
+
+    def step(number: int, windows: Tensor, masks: Tensor, rate: float) -> float:
+        model.train()
+        generator = step_generator(plan.seed, number)
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        images, targets = augment(windows.to(device), masks.to(device), plan, generator)
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            value = loss(model(images), targets.long())
+        optimiser.zero_grad(set_to_none=True)
+        scaler.scale(value).backward()
+        scaler.unscale_(optimiser)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), plan.optimiser.clip)
+        # a scaler skips such steps by itself and lowers its scale; without one a NaN would poison all weights
+        if scaler.is_enabled() or bool(torch.isfinite(norm)):
+            scaler.step(optimiser)
+        scaler.update()
+        return value.item() if bool(torch.isfinite(norm)) else math.nan
+
+    return step

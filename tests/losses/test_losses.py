@@ -1,0 +1,91 @@
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from uvala.arrays import IGNORE
+from uvala.losses.combined import segmentation_loss
+from uvala.losses.config import LossConfig
+from uvala.losses.cross_entropy import cross_entropy
+from uvala.losses.dice import dice_loss
+
+CPU = torch.device("cpu")
+
+
+def logits_of(probability: float, size: tuple[int, int] = (4, 4)) -> torch.Tensor:
+    """Logits [1, 2, H, W] whose softmax gives class 1 this probability everywhere."""
+    logit = math.log(probability / (1 - probability))
+    return torch.stack([torch.zeros(size), torch.full(size, logit)]).unsqueeze(0)
+
+
+def half_and_half() -> torch.Tensor:
+    target = torch.zeros(1, 4, 4, dtype=torch.long)
+    target[:, :, 2:] = 1
+    return target
+
+
+class TestCrossEntropy:
+    def test_is_the_negative_logarithm_of_the_true_class_probability(self):
+        target = torch.ones(1, 4, 4, dtype=torch.long)
+        assert_close(cross_entropy(logits_of(0.8), target), torch.tensor(-math.log(0.8)))
+
+    def test_an_ignored_pixel_changes_nothing(self):
+        logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+        target = half_and_half()
+        target[0, 0, 0] = IGNORE
+        known = target != IGNORE
+        expected = torch.nn.functional.cross_entropy(logits.permute(0, 2, 3, 1)[known], target[known])
+        assert_close(cross_entropy(logits, target), expected)
+
+    def test_of_nothing_but_ignored_pixels_is_zero_with_a_gradient(self):
+        logits = logits_of(0.3).requires_grad_()
+        loss = cross_entropy(logits, torch.full((1, 4, 4), IGNORE))
+        loss.backward()
+        assert loss.item() == 0
+        assert_close(logits.grad, torch.zeros_like(logits))
+
+
+class TestDice:
+    def test_of_the_truth_itself_is_zero(self):
+        target = half_and_half()
+        logits = torch.nn.functional.one_hot(target, 2).permute(0, 3, 1, 2) * 100.0
+        assert dice_loss(logits, target).item() == pytest.approx(0, abs=1e-6)
+
+    def test_of_a_constant_probability_has_a_closed_form(self):
+        # class 1: 2 * 8 * 0.8 / (16 * 0.8 + 8); class 0: 2 * 8 * 0.2 / (16 * 0.2 + 8)
+        expected = 1 - (12.8 / 20.8 + 3.2 / 11.2) / 2
+        assert dice_loss(logits_of(0.8), half_and_half()).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_an_absent_class_does_not_count(self):
+        # class 1 alone: 2 * 16 * 0.8 / (16 * 0.8 + 16)
+        target = torch.ones(1, 4, 4, dtype=torch.long)
+        assert dice_loss(logits_of(0.8), target).item() == pytest.approx(1 - 25.6 / 28.8, rel=1e-5)
+
+    def test_ignored_pixels_are_cut_out(self):
+        logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+        target = half_and_half()
+        target[:, 3:] = IGNORE
+        assert_close(dice_loss(logits, target), dice_loss(logits[:, :, :3], target[:, :3]))
+
+    def test_of_nothing_but_ignored_pixels_is_zero(self):
+        assert dice_loss(logits_of(0.3), torch.full((1, 4, 4), IGNORE)).item() == 0
+
+
+def test_the_sum_weighs_its_parts():
+    loss = segmentation_loss(LossConfig(cross_entropy=0.5, dice=2.0), CPU)
+    logits, target = logits_of(0.8), half_and_half()
+    assert_close(loss(logits, target), 0.5 * cross_entropy(logits, target) + 2 * dice_loss(logits, target))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_logits_give_a_finite_loss_and_gradient(dtype):
+    logits = (
+        (torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 50)
+        .to(dtype)
+        .requires_grad_()
+    )
+    loss = segmentation_loss(LossConfig(), CPU)(logits, torch.zeros(2, 64, 64, dtype=torch.long))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()

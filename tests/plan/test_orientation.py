@@ -1,0 +1,46 @@
+import numpy as np
+
+from uvala.arrays import IGNORE
+from uvala.plan.orientation import find_orientation
+
+NAMES = ("ground", "sky")
+
+
+def maps(count: int, seed: int = 0, sky_on_top: bool = True) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        classes = np.zeros((40, 30), np.uint8)
+        if sky_on_top:
+            classes[: rng.integers(8, 16)] = 1
+        else:
+            row, column = rng.integers(0, 30), rng.integers(0, 20)
+            classes[row : row + 10, column : column + 10] = 1
+        found.append(classes)
+    return found
+
+
+def test_sky_above_ground_means_up_and_down_differ():
+    found = find_orientation(maps(20), NAMES)
+    assert (found.vertical, found.horizontal) == (True, False)
+    assert "'ground' lies towards the bottom in 100% of the images" in found.reason
+
+
+def test_a_class_on_one_side_means_left_and_right_differ_too():
+    found = find_orientation([each.T.copy() for each in maps(20)], NAMES)
+    assert (found.vertical, found.horizontal) == (True, True)
+
+
+def test_objects_anywhere_have_no_orientation():
+    assert not find_orientation(maps(20, sky_on_top=False), NAMES).vertical
+
+
+def test_too_few_images_prove_nothing():
+    assert not find_orientation(maps(5), NAMES).vertical
+
+
+def test_ignored_pixels_have_no_place():
+    shifted = maps(20, sky_on_top=False)
+    for each in shifted:
+        each[:20][each[:20] == 1] = IGNORE
+    assert find_orientation([np.full((8, 8), IGNORE, np.uint8)] * 10, NAMES).vertical is False

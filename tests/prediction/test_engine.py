@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+import uvala
+from drawn import discs
+from uvala.errors import ShapeError
+from uvala.prediction.engine import as_channels_first
+
+
+class TestPrediction:
+    @pytest.mark.parametrize("size", [(48, 64), (1, 1), (7, 301), (33, 17)], ids=str)
+    def test_has_the_size_of_the_image(self, disc_run, size):
+        prediction = disc_run.predict(np.zeros(size, np.uint8))
+        assert prediction.mask.shape == size
+        assert prediction.probabilities.shape == (2, *size)
+        assert prediction.overlay().shape == (*size, 3)
+
+    def test_probabilities_sum_to_one(self, disc_run):
+        prediction = disc_run.predict(discs()[0])
+        np.testing.assert_allclose(prediction.probabilities.sum(axis=0), 1, atol=1e-5)
+
+    def test_finds_the_discs(self, disc_run):
+        image, truth = discs(size=(96, 80), seed=100)
+        assert (disc_run.predict(image).mask == truth).mean() > 0.95
+
+    def test_is_encoded_as_the_masks_were(self, disc_run):
+        prediction = disc_run.predict(discs()[0])
+        np.testing.assert_array_equal(prediction.encoded, prediction.mask * np.uint8(255))
+
+    def test_tiled_equals_whole(self, disc_run, monkeypatch):
+        image = discs(size=(150, 210), seed=3)[0]
+        whole = disc_run.predict(image).probabilities
+        loaded = uvala.load_run(disc_run.path, device="cpu")
+        small = loaded.card.tiles.model_copy(update={"size": 64, "whole_below": 0})
+        loaded.predictor.card = loaded.card.model_copy(update={"tiles": small})
+        # a convolution over another width may add in another order: the last bit of a float, and no more
+        np.testing.assert_allclose(loaded.predict(image).probabilities, whole, atol=1e-6)
+
+    def test_pixels_that_are_no_number_do_not_spread(self, disc_run):
+        image = discs()[0].astype(np.float32)
+        image[0, 0] = np.nan
+        assert np.isfinite(disc_run.predict(image).probabilities).all()
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 4, 5), (0, 5)], ids=str)
+def test_an_array_that_is_no_image_is_refused(shape):
+    with pytest.raises(ShapeError, match=r"\[H, W\] or \[H, W, C\]"):
+        as_channels_first(np.zeros(shape))
+
+
+def test_text_is_no_image():
+    with pytest.raises(ShapeError, match="expected numbers"):
+        as_channels_first(np.array([["a"]]))
+
+
+def test_other_channels_are_refused(disc_run):
+    with pytest.raises(ShapeError, match="an image of 3 channels; expected 1"):
+        disc_run.predict(np.zeros((20, 20, 3), np.uint8))

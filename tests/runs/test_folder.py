@@ -1,0 +1,37 @@
+import pytest
+
+from uvala.errors import RunError
+from uvala.runs.folder import open_run, pick_device
+
+
+def test_a_missing_folder_suggests_the_nearest(tmp_path):
+    (tmp_path / "cells-1").mkdir()
+    with pytest.raises(RunError, match="did you mean 'cells-1'"):
+        open_run(tmp_path / "cells-2")
+
+
+def test_a_folder_of_runs_suggests_the_last_run(disc_run):
+    with pytest.raises(RunError, match=f"did you mean {disc_run.path}"):
+        open_run(disc_run.path.parent)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"format": 1}'], ids=["empty", "cut", "list", "null", "bare"]
+)
+def test_a_damaged_card_is_refused_in_one_sentence(tmp_path, content):
+    (tmp_path / "card.json").write_text(content)
+    with pytest.raises(RunError, match=r"card\.json"):
+        open_run(tmp_path)
+
+
+def test_weights_of_another_network_are_refused(disc_run, tmp_path):
+    for name in ("card.json", "plan.toml", "split.json"):
+        (tmp_path / name).write_text((disc_run.path / name).read_text())
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
+    with pytest.raises(RunError, match="does not fit"):
+        open_run(tmp_path).model()
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(RunError, match="leave --device at auto"):
+        pick_device("cuda:7")

@@ -1,0 +1,77 @@
+from uvala.plan.schema import ValidationConfig
+from uvala.training.pace import BudgetPace, StepPace
+
+
+class FakeClock:
+    """A clock that the test moves by hand: what is tested is arithmetic on time, not time."""
+
+    budget = 100.0
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    @property
+    def remaining(self) -> float:
+        return self.budget - self.elapsed
+
+
+def budget_pace(clock: FakeClock, done: float = 0.0, pixels: int = 1000) -> BudgetPace:
+    return BudgetPace(clock, ValidationConfig(), done=done, pixels_after=pixels, seconds_after=5.0)
+
+
+class TestStepPace:
+    def test_ends_after_its_steps(self):
+        pace = StepPace(10, ValidationConfig())
+        assert (pace.over(9), pace.over(10), pace.share(5)) == (False, True, 0.5)
+
+    def test_validates_at_fixed_steps_and_at_the_last(self):
+        pace = StepPace(45, ValidationConfig(rounds=4))
+        assert [step for step in range(1, 46) if pace.validation_due(step)] == [11, 22, 33, 44, 45]
+
+
+class TestBudgetPace:
+    def test_ends_early_enough_for_what_follows(self):
+        clock = FakeClock()
+        pace = budget_pace(clock)
+        pace.validated(1, seconds=2.0, pixels=1000)  # the last validation 2 s, scoring 2 s, all else 5 s
+        clock.elapsed = 90.0
+        assert not pace.over(1)
+        clock.elapsed = 91.0
+        assert pace.over(1)
+
+    def test_at_most_a_third_of_the_budget_is_kept_back(self):
+        clock = FakeClock()
+        pace = budget_pace(clock, pixels=10**9)
+        pace.validated(1, seconds=2.0, pixels=1000)
+        clock.elapsed = 64.0
+        assert not pace.over(1)
+
+    def test_the_share_never_falls_when_the_end_moves(self):
+        clock = FakeClock()
+        pace = budget_pace(clock)
+        clock.elapsed = 30.0
+        before = pace.share(10)
+        pace.validated(10, seconds=0.1, pixels=10**6)
+        assert pace.share(10) >= before
+
+    def test_a_resumed_training_goes_on_from_its_share(self):
+        clock = FakeClock()
+        clock.elapsed = 40.0
+        pace = budget_pace(clock, done=0.4)
+        assert pace.share(100) == 0.4
+        clock.elapsed = 95.0
+        assert pace.over(101)
+
+    def test_a_slow_validation_comes_less_often(self):
+        clock = FakeClock()
+        quick, slow = budget_pace(clock), budget_pace(clock)
+        quick.validated(1, seconds=0.01, pixels=1000)
+        slow.validated(1, seconds=4.0, pixels=1000)
+        clock.elapsed = 20.0
+        assert (quick.validation_due(2), slow.validation_due(2)) == (True, False)
+
+    def test_there_is_always_one_step(self):
+        clock = FakeClock()
+        clock.elapsed = 200.0
+        pace = budget_pace(clock)
+        assert (pace.over(0), pace.over(1)) == (False, True)
