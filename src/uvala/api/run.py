@@ -1,0 +1,148 @@
+"""A trained network in Python: load it, predict with it, score it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from uvala.api.scoring import score_samples
+from uvala.data.dataset import Dataset, read_dataset
+from uvala.data.sample import Sample
+from uvala.data.splits import Split, make_split
+from uvala.errors import SplitError
+from uvala.evaluation.scores import Scores
+from uvala.files import claim_folder
+from uvala.plan.schema import Plan
+from uvala.prediction.engine import Prediction, Predictor, as_channels_first
+from uvala.prediction.folder import Failure, Output, find_inputs, predict_files
+from uvala.runs.card import Card
+from uvala.runs.folder import RunFolder, open_run
+
+__all__ = ["SUBSETS", "Run", "load_run"]
+
+SUBSETS = ("test", "val", "train", "all")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network, its plan and its scores, in the folder that training wrote.
+
+    device: "auto", "cpu", "cuda" or "mps"; where predictions are computed.
+    """
+
+    folder: RunFolder
+    device: str = "auto"
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def card(self) -> Card:
+        """The model card: network, classes, encoding, normalisation, versions."""
+        return self.folder.card
+
+    @property
+    def plan(self) -> Plan:
+        """Every setting of the training."""
+        return self.folder.plan
+
+    @property
+    def report(self) -> Path:
+        """The page about this run."""
+        return self.folder.report_path
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The network with its weights, loaded at first use."""
+        return Predictor(self.folder, self.device)
+
+    def predict(self, image: ArrayLike) -> Prediction:
+        """The prediction for one image of any size.
+
+        image: [H, W] or [H, W, C], any real dtype, in the units of the images trained on. ShapeError if it
+        has other dimensions or another number of channels.
+        """
+        return self.predictor(as_channels_first(image))
+
+    def predict_files(
+        self,
+        inputs: Sequence[str | Path],
+        out: str | Path,
+        *,
+        probabilities: bool = False,
+        overlays: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[list[Output], list[Failure]]:
+        """Predict files, folders and globs into the new folder `out`; what was written, what failed."""
+        found = find_inputs(inputs)
+        predictor = self.predictor
+        claim_folder(Path(out), purpose="the predictions")
+        results: list[Output | Failure] = []
+        for result in predict_files(
+            predictor, found, Path(out), probabilities=probabilities, overlays=overlays
+        ):
+            results.append(result)
+            if progress is not None:
+                progress(len(results), len(found))
+        outputs = [each for each in results if isinstance(each, Output)]
+        return outputs, [each for each in results if isinstance(each, Failure)]
+
+    def evaluate(
+        self,
+        data: str | Path,
+        *,
+        subset: str = "test",
+        split: str | Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Scores:
+        """Scores of the network on a data set with masks.
+
+        subset: "test", "val", "train" or "all". split: a JSON file with lists of names. Without it the run's
+        own
+        split holds on the data that it was trained on, and any other data set is scored as its own split or,
+        if it has none, as a whole. SplitError if the subset has no images.
+        """
+        dataset = read_dataset(data, encoding=self.card.encoding, channels=self.card.data.channels)
+        samples = self._samples(dataset, subset, None if split is None else Path(split))
+        return score_samples(self.predictor, dataset, samples, subset=subset, progress=progress)
+
+    def _samples(self, dataset: Dataset, subset: str, file: Path | None) -> tuple[Sample, ...]:
+        if subset not in SUBSETS:
+            raise SplitError(
+                found=f"subset '{subset}'", expected=f"one of {', '.join(SUBSETS)}", fix="choose one of these"
+            )
+        if subset == "all":
+            return dataset.samples
+        split = self._split(dataset, file)
+        names = getattr(split, subset)
+        if not names:
+            others = [
+                f"{each} ({len(getattr(split, each))} images)" for each in SUBSETS[:3] if getattr(split, each)
+            ]
+            raise SplitError(
+                found=f"no '{subset}' images in {dataset.root} ({split.origin})",
+                expected="a subset that has images",
+                fix=f"choose --subset all, or one of {', '.join(others)}",
+            )
+        return dataset.subset(names)
+
+    def _split(self, dataset: Dataset, file: Path | None) -> Split:
+        own = self.folder.split
+        if file is not None:
+            return make_split(dataset, seed=self.plan.seed, file=file)
+        if {*own.train, *own.val, *own.test} <= {sample.name for sample in dataset.samples}:
+            return own
+        if any(sample.split for sample in dataset.samples):
+            return make_split(dataset, seed=self.plan.seed)
+        return Split(
+            test=tuple(sample.name for sample in dataset.samples), origin="data that was never trained on"
+        )
+
+
+def load_run(path: str | Path, *, device: str = "auto") -> Run:
+    """The run in a folder; RunError if there is none, or if another version wrote it."""
+    return Run(open_run(path), device)

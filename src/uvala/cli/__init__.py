@@ -1,0 +1,1 @@
+"""The uvala command: a file per command, no logic."""

@@ -1,0 +1,54 @@
+"""The uvala command. Importing this costs no torch: a command imports what it needs when it is called."""
+
+import os
+import sys
+import time
+
+STARTED = time.monotonic()  # a budget counts from here, torch's import included
+
+import typer  # noqa: E402 - the clock starts first
+
+from uvala.cli import check, evaluate, models, predict, sample_data, train  # noqa: E402
+from uvala.errors import UvalaError  # noqa: E402
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="uvala",
+    help="U-Net segmentation that works: from a folder of images and masks to a trained, evaluated model.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (train, predict, evaluate, check, sample_data, models):
+    app.command(module.NAME)(module.command)
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """U-Net segmentation that works: from a folder of images and masks to a trained, evaluated model."""
+
+
+def main() -> None:
+    """Run the command; an error that a user can mend is one sentence and exit code 2."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")  # it may stand anywhere on the line
+    try:
+        app()
+    except UvalaError as error:
+        if debug:
+            raise
+        print(f"uvala: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("uvala: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of a pipe (head) has enough; Python would complain again while closing stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

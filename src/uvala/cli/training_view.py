@@ -1,0 +1,104 @@
+"""A training on the terminal: what was understood, a bar that moves, and what came of it."""
+
+from pathlib import Path
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from uvala.cli.terminal import console, encoding_table
+from uvala.log import Event
+
+__all__ = ["TrainingView"]
+
+
+class TrainingView:
+    """A listener of training events that draws them."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[words]}", style="dim"),
+            console=console,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+        self.score = ""
+        self.scores_line = ""
+
+    def __enter__(self) -> "TrainingView":
+        self.bar.start()
+        self.task = self.bar.add_task("starting", total=1.0, words="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Draw one event."""
+        drawer = getattr(self, f"_on_{event['event']}", None)
+        if drawer is not None:
+            drawer(event)
+
+    def summary(self, path: Path) -> None:
+        """The last lines: the score and what to do next."""
+        if self.scores_line:
+            console.print(self.scores_line, markup=False)
+        console.print(f"report   {path / 'report.html'}", markup=False, soft_wrap=True)
+        console.print(
+            f"next     uvala predict {path} IMAGES --out predictions --overlay", markup=False, soft_wrap=True
+        )
+
+    def _draw(self, description: str, share: float, words: str) -> None:
+        assert self.task is not None
+        self.bar.update(self.task, description=description, completed=share, words=words)
+
+    def _on_reading(self, event: Event) -> None:
+        self._draw(
+            "reading", event["done"] / event["total"], f"{event['done']:,} of {event['total']:,} images"
+        )
+
+    def _on_note(self, event: Event) -> None:
+        console.print(Text(f"         {event['text']}", style="dim"))
+
+    def _on_warning(self, event: Event) -> None:
+        console.print(Text(f"warning  {event['text']}", style="yellow"))
+
+    def _on_data(self, event: Event) -> None:
+        console.print(encoding_table(event["table"]))
+        parts = ", ".join(f"{event[name]:,} {name}" for name in ("train", "val", "test") if event[name])
+        console.print(f"split    {parts} ({event['origin']})", markup=False)
+        self._draw("planning", 0.0, "")
+
+    def _on_plan(self, event: Event) -> None:
+        value = event["value"]
+        if isinstance(value, list | tuple):
+            value = ", ".join(f"{each:.4g}" if isinstance(each, float) else str(each) for each in value)
+        console.print(Text.assemble("plan     ", f"{event['path']} = {value}  ", (event["reason"], "dim")))
+
+    def _on_step(self, event: Event) -> None:
+        left = event.get("seconds_left")
+        time = f", {left:.0f} s left" if left is not None else ""
+        words = f"loss {event['loss']:.3f}{self.score}, {event['images_per_second']:.1f} images/s{time}"
+        self._draw("training", event["share"], words)
+
+    def _on_validation(self, event: Event) -> None:
+        self.score = f", Dice {event['mean_dice']:.3f}"
+        if not console.is_terminal:
+            # a log file has no bar: say how it goes
+            star = " *" if event["best"] else ""
+            console.print(
+                f"step     {event['step']}: validation Dice {event['mean_dice']:.4f}{star}", markup=False
+            )
+
+    def _on_end(self, event: Event) -> None:
+        dice = (
+            "no class could be scored"
+            if event["mean_dice"] is None
+            else f"mean Dice {event['mean_dice']:.4f}"
+        )
+        self.scores_line = f"score    {dice} on the {event['subset']} images"

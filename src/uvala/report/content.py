@@ -1,0 +1,85 @@
+"""What a report is made of: plain facts, so that a page can be made, and tested, without a training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from uvala.arrays import ClassMap, ImageArray
+from uvala.evaluation.scores import Scores
+
+__all__ = ["Card", "Case", "Example", "ReportData"]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One image that was scored. image [C, H, W]; truth, prediction: uint8 [H, W], 0 to K-1 and IGNORE.
+
+    mean_dice: None if no class of the image has a score. caption: instead of the words that the page finds.
+    """
+
+    name: str
+    image: ImageArray
+    truth: ClassMap
+    prediction: ClassMap
+    mean_dice: float | None
+    caption: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One image of the data with its mask. image [C, H, W]; truth: uint8 [H, W], 0 to K-1 and IGNORE."""
+
+    name: str
+    image: ImageArray
+    truth: ClassMap
+
+
+class Card(TypedDict, total=False):
+    """The facts of a run that the page prints; what is missing is left out.
+
+    run, data: the folders as their user wrote them. classes: the names, in the order of their indices.
+    seconds: of the whole training. finished: date and time, in words. machine: processor, memory, system.
+    """
+
+    run: str
+    data: str
+    model: str
+    options: Mapping[str, Any]
+    parameters: int
+    classes: Sequence[str]
+    seconds: float
+    steps: int
+    best_step: int | None
+    device: str
+    seed: int
+    finished: str
+    machine: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """All that the page is made of.
+
+    encoding_rows: (value in the mask, class name, share of all pixels, images that contain it).
+    data_notes: sentences about the data, the most telling first. settings: (dotted path, value, reason).
+    events: the log, oldest first. scores: None if the run was not evaluated. worst, typical: cases of the
+    scored subset; typical[0] stands at the top of the page. score_subset, selecting_subset: which images were
+    scored, and which chose the best weights: "test", "val" or "train".
+    """
+
+    title: str
+    card: Card
+    encoding_rows: Sequence[tuple[str, str, float, int]] = ()
+    data_notes: Sequence[str] = ()
+    split_counts: Mapping[str, int] = field(default_factory=dict)
+    split_origin: str = ""
+    settings: Sequence[tuple[str, Any, str]] = ()
+    events: Sequence[Mapping[str, Any]] = ()
+    scores: Scores | None = None
+    score_subset: str = "test"
+    selecting_subset: str = "val"
+    worst: Sequence[Case] = ()
+    typical: Sequence[Case] = ()
+    samples: Sequence[Example] = ()
+    warnings: Sequence[str] = ()

@@ -1,0 +1,193 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import uvala
+from trainings import train_quickly
+from uvala.errors import ConfigError, RunError, StorageError, UnknownNameError
+from uvala.log import read_events
+
+
+def weights(run):
+    return load_file(run.folder.weights_path)
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
+
+
+class TestRunFolder:
+    """A run folder holds all that is needed to use, judge and repeat the training."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "plan.toml",
+            "card.json",
+            "model.safetensors",
+            "split.json",
+            "log.jsonl",
+            "report.html",
+            "scores.json",
+            "scores.csv",
+            "checkpoint/state.safetensors",
+        ],
+    )
+    def test_holds(self, disc_run, name):
+        assert (disc_run.path / name).stat().st_size > 0
+
+    def test_the_card_tells_network_classes_encoding_and_training(self, disc_run):
+        card = disc_run.card
+        assert card.network.name == "pocket_unet"
+        assert card.encoding.names == ("background", "foreground")
+        assert [entry.values for entry in card.encoding.classes] == [(0,), (255,)]
+        assert card.training.finished
+        assert card.training.steps == 80
+
+    def test_no_image_is_in_two_parts_of_the_split(self, disc_run):
+        split = disc_run.folder.split
+        assert len({*split.train, *split.val, *split.test}) == 12
+        assert len(split.train) + len(split.val) + len(split.test) == 12
+
+    def test_the_plan_gives_reasons(self, disc_run):
+        text = disc_run.folder.plan_path.read_text()
+        assert "# no class keeps to one side of the images\nflip_vertical = true" in text
+
+    def test_nothing_temporary_is_left(self, disc_run):
+        assert not list(disc_run.path.rglob("*.part"))
+
+
+def test_a_pocket_network_learns_the_discs(disc_run, disc_data):
+    assert disc_run.evaluate(disc_data, subset="all").mean_dice > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(disc_data, tmp_path):
+    one = train_quickly(disc_data, tmp_path / "one", steps=8, seed=3)
+    other = train_quickly(disc_data, tmp_path / "other", steps=8, seed=3)
+    assert same(weights(one), weights(other))
+
+
+def test_another_seed_gives_other_weights(disc_data, tmp_path):
+    one = train_quickly(disc_data, tmp_path / "one", steps=8, seed=3)
+    other = train_quickly(disc_data, tmp_path / "other", steps=8, seed=4)
+    assert not same(weights(one), weights(other))
+
+
+class _CutOff(BaseException):
+    """What a power cut is to the training: it ends between two events, without a word."""
+
+
+class TestResume:
+    """P16: a resumed training is the training that was never stopped."""
+
+    @pytest.mark.parametrize("step", [5, 10, 17], ids=lambda step: f"cut after step {step}")
+    def test_equals_uninterrupted_training_bit_for_bit(self, disc_data, tmp_path, step):
+        whole = train_quickly(disc_data, tmp_path / "whole", steps=20)
+
+        def cut(event):
+            if event["event"] == "validation" and event["step"] >= step:
+                raise _CutOff
+
+        with pytest.raises(_CutOff):
+            train_quickly(disc_data, tmp_path / "cut", steps=20, listener=cut)
+        resumed = uvala.train(disc_data, out=tmp_path / "cut", resume=True)
+        assert same(weights(whole), weights(resumed))
+
+    def test_no_step_stands_in_the_log_twice(self, disc_data, tmp_path):
+        def cut(event):
+            if event["event"] == "validation" and event["step"] >= 10:
+                raise _CutOff
+
+        with pytest.raises(_CutOff):
+            train_quickly(disc_data, tmp_path / "cut", steps=20, listener=cut)
+        uvala.train(disc_data, out=tmp_path / "cut", resume=True)
+        steps = [
+            event["step"]
+            for event in read_events(tmp_path / "cut/log.jsonl")
+            if event["event"] == "validation"
+        ]
+        assert steps == sorted(set(steps)) == [5, 10, 15, 20]
+
+    def test_needs_the_folder(self, disc_data):
+        with pytest.raises(ConfigError, match="name it with --out RUN"):
+            uvala.train(disc_data, resume=True)
+
+    def test_of_a_damaged_checkpoint_is_refused(self, disc_data, tmp_path):
+        run = train_quickly(disc_data, tmp_path / "run", steps=4)
+        run.folder.checkpoint_path.write_bytes(b"not a checkpoint")
+        with pytest.raises(RunError, match="train anew"):
+            uvala.train(disc_data, out=tmp_path / "run", resume=True)
+
+
+class TestBudget:
+    """P13: a training lasts as long as its user said, and no longer."""
+
+    @pytest.mark.slow  # ten seconds is the shortest budget there is
+    def test_everything_is_done_within_the_budget(self, disc_data, tmp_path):
+        began = time.monotonic()
+        run = uvala.train(
+            disc_data, out=tmp_path / "run", budget="12s", model="pocket_unet", settings={"patches.size": 32}
+        )
+        assert run.report.is_file()
+        assert time.monotonic() - began < 12 + 5
+
+    @pytest.mark.slow  # starts Python and torch, and trains for a few seconds
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+    def test_a_stop_leaves_a_usable_run(self, disc_data, tmp_path, number):
+        command = [sys.executable, "-m", "uvala", "train", disc_data, "--out", tmp_path / "run", "--budget",
+        "10m",
+                   "--model", "pocket_unet", "--device", "cpu"]  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        log = tmp_path / "run/log.jsonl"
+        while process.poll() is None and not any(event["event"] == "step" for event in read_events(log)):
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 130, stderr
+        run = uvala.load_run(tmp_path / "run")
+        assert not run.card.training.finished
+        assert run.report.is_file()
+        assert run.predict(np.zeros((20, 30), np.uint8)).mask.shape == (20, 30)
+
+
+class TestWrongInput:
+    def test_a_folder_with_another_run_is_not_touched(self, disc_run, disc_data):
+        before = disc_run.folder.weights_path.read_bytes()
+        with pytest.raises(StorageError, match="which holds another run"):
+            train_quickly(disc_data, disc_run.path)
+        assert disc_run.folder.weights_path.read_bytes() == before
+
+    def test_a_folder_with_other_files_is_not_touched(self, disc_data, tmp_path):
+        (tmp_path / "thesis.tex").write_text("years of work")
+        with pytest.raises(StorageError, match="already holds files"):
+            train_quickly(disc_data, tmp_path)
+
+    def test_an_unknown_network_suggests_the_nearest(self, disc_data, tmp_path):
+        with pytest.raises(UnknownNameError, match="did you mean 'unet'"):
+            uvala.train(disc_data, out=tmp_path / "run", model="ubet", epochs=1)
+
+    def test_an_unknown_setting_suggests_the_nearest(self, disc_data, tmp_path):
+        with pytest.raises(ConfigError, match=r"did you mean 'patches\.size'"):
+            uvala.train(disc_data, out=tmp_path / "run", epochs=1, settings={"patch.size": 64})
+
+    def test_a_budget_and_epochs_together_are_refused(self, disc_data, tmp_path):
+        with pytest.raises(ConfigError, match="one of budget, steps and epochs"):
+            uvala.train(disc_data, out=tmp_path / "run", epochs=1, budget="10m")
+
+    def test_nothing_is_left_of_a_refused_training(self, tmp_path):
+        with pytest.raises(uvala.UvalaError):
+            uvala.train(tmp_path / "nowhere", out=tmp_path / "run", epochs=1)
+        assert not (tmp_path / "run").exists()
+
+
+def test_scores_in_the_folder_are_those_of_the_evaluation(disc_run, disc_data):
+    stored = json.loads(disc_run.folder.scores_path.read_text())
+    assert stored["mean_dice"] == pytest.approx(
+        disc_run.evaluate(disc_data, subset=stored["subset"]).mean_dice
+    )

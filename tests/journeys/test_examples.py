@@ -1,0 +1,33 @@
+"""The examples and the README's code do what they say."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def main_of(name: str):
+    return runpy.run_path(str(EXAMPLES / name))["main"]
+
+
+def test_every_example_is_short():
+    assert all(len(path.read_text().splitlines()) <= 45 for path in EXAMPLES.glob("*.py"))
+
+
+def test_check_data(disc_data, capsys):
+    main_of("check_data.py")(str(disc_data))
+    assert "255 means foreground" in capsys.readouterr().out
+
+
+def test_network_alone():
+    assert main_of("network_alone.py")().shape == (1, 3, 101, 67)
+
+
+@pytest.mark.slow  # trains for the shortest budget there is
+def test_train_and_predict(disc_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main_of("train_and_predict.py")(str(disc_data), "15s")
+    assert "foreground: Dice 0." in capsys.readouterr().out
+    assert (tmp_path / "example-run/overlay.png").is_file()
