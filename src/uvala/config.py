@@ -123,7 +123,8 @@ def _config_error(kind: type[Config], error: ValidationError, where: str) -> Con
             fixes.append(did_you_mean(path, known))
         else:
             found.append(f"{path} = {problem['input']!r}")
-            fixes.append(f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+            message = problem["msg"].removeprefix("Value error, ")
+            fixes.append(f"{path}: {message[0].lower()}{message[1:]}")
     return ConfigError(
         found=f"{', '.join(found)} in {where}",
         expected="known options within their ranges",

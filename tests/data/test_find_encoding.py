@@ -42,6 +42,11 @@ def coloured(classes, colours):
     return np.array(colours, np.uint8)[classes]
 
 
+def large(array):
+    """Each pixel as a block of 2x2."""
+    return np.repeat(np.repeat(array, 2, 0), 2, 1)
+
+
 def jpeg(array, quality=75):
     stream = io.BytesIO()
     Image.fromarray(array.astype(np.uint8)).save(stream, "JPEG", quality=quality)
@@ -152,6 +157,14 @@ class TestPalettes:
         assert (found.encoding.kind, values_of(found)) == ("colours", [0, 0xFF0000])
         assert_array_equal(found.encoding.decode(second) > 0, drawn.discs(1, 6) > 0)  # index 0 is red there
 
+    def test_one_colour_under_two_numbers_in_two_palettes_is_one_class(self, drawn):
+        first = RawMask(discs(drawn, 0, [0, 1]).astype(np.uint8), np.array([[0] * 3, [255] * 3], np.uint8))
+        second = RawMask(
+            discs(drawn, 1, [0, 2]).astype(np.uint8), np.array([[0] * 3, [9] * 3, [255] * 3], np.uint8)
+        )
+        found = find_encoding([look_at_mask(first, "a"), look_at_mask(second, "b")])
+        assert (found.encoding.kind, values_of(found)) == ("colours", [0, 0xFFFFFF])
+
     def test_one_palette_mask_saved_as_rgb_belongs_to_the_others(self, drawn):
         masks = [RawMask(discs(drawn, seed, [0, 1, 2]).astype(np.uint8), VOC) for seed in range(4)]
         masks.append(RawMask(VOC[discs(drawn, 9, [0, 1, 2])]))
@@ -216,11 +229,27 @@ class TestBlurredMasks:
 
     def test_a_jpeg_of_colours_has_the_colours_that_were_drawn(self, drawn):
         """P4: colour labels saved as JPEG."""
-        classes = [np.repeat(np.repeat(discs(drawn, seed, [0, 1, 2]), 4, 0), 4, 1) for seed in range(4)]
+        classes = [large(large(discs(drawn, seed, [0, 1, 2]))) for seed in range(4)]
         masks = [jpeg(coloured(each, VOC[:3]), 90) for each in classes]
         found = found_in(masks, lossy=True)
         assert (values_of(found), found.encoding.snap) == ([0, 0x800000, 0x008000], True)
         assert (found.encoding.decode(RawMask(masks[0])) != classes[0]).mean() < 0.02
+
+    def test_class_numbers_saved_as_jpeg_are_lost_and_said_so(self, drawn):
+        """P1: 0, 1, 2, 3 in a JPEG come back as anything between."""
+        clean = [
+            look_at_mask(RawMask(discs(drawn, s, [0, 4, 8]).astype(np.uint8)), f"{s}.png") for s in range(4)
+        ]
+        bad = look_at_mask(RawMask(jpeg(discs(drawn, 9, [0, 4, 8]), 50), lossy=True), "bad.jpg")
+        with pytest.raises(MaskError, match=r"1 mask saved with loss \(JPEG\).*: bad\.jpg; .*as PNG"):
+            find_encoding([*clean, bad])
+
+    def test_small_jpeg_masks_are_not_taken_for_photographs(self, drawn):
+        masks = [
+            jpeg(coloured(large(discs(drawn, s, [0, 1, 2], 12)), [[0] * 3, [255, 0, 0], [0, 0, 255]]), 60)
+            for s in range(4)
+        ]
+        assert values_of(found_in(masks, lossy=True)) == [0, 0x0000FF, 0xFF0000]
 
     @pytest.mark.parametrize("size", [(48, 48), (32, 32), (100, 100)], ids=str)
     def test_smoothed_edges_are_no_classes(self, drawn, size):
@@ -270,6 +299,7 @@ class TestObjects:
     def test_dataset_toml_decides_where_numbers_could_be_either(self, drawn):
         few = [drawn.discs(seed, 3) for seed in range(4)]
         assert found_in(few).encoding.kind == "values"
+        assert 'task = "instances"' in found_in([*few, drawn.discs(9, 4)]).evidence[-1]
         assert found_in(few, toml=DatasetToml(task="instances")).encoding.kind == "instances"
         many = [drawn.discs(seed, 9 + seed) for seed in range(6)]
         assert found_in(many, toml=DatasetToml(task="classes")).encoding.num_classes == 15
@@ -293,7 +323,9 @@ class TestRefusals:
     def test_one_photograph_among_masks_is_named(self, drawn):
         masks = [coloured(discs(drawn, seed, [0, 1]), [[0, 0, 0], [9, 8, 7]]) for seed in range(9)]
         masks[4] = drawn.photograph(4)
-        with pytest.raises(MaskError, match=r"1 mask that look.* like photographs?.*m004\.png"):
+        with pytest.raises(
+            MaskError, match=r"1 mask with up to 4,\d+ colours, as photographs have: m004\.png"
+        ):
             found_in(masks)
 
     def test_a_mask_of_3000_colours_is_refused(self, drawn):

@@ -159,6 +159,14 @@ class TestSeries:
         assert numbers == list(range(numbers[0], numbers[0] + 4))
         assert "a run of neighbours" in split.origin
 
+    def test_a_still_film_is_split_although_all_frames_are_copies(self, drawn):
+        for seed in range(10):
+            labels = drawn.discs(1)
+            drawn.pair(f"{seed}", drawn.image_of(labels, seed), ((labels > 0) * 255).astype(np.uint8))
+        split = split_of(drawn)
+        numbers = [int(name.removesuffix(".png")) for name in split.val]
+        assert numbers == [numbers[0], numbers[0] + 1]
+
 
 class TestDecided:
     """A file of names, split.json in the data, folders: what somebody decided wins."""

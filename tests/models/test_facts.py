@@ -15,6 +15,8 @@ LOCAL = [
     ("unet", {"depth": 3}),
     ("unet", {"depth": 3, "up": "bilinear", "activation": "gelu"}),
     ("unet", {"depth": 2, "kernel_size": 5, "convolutions": 1, "residual": True}),
+    ("unet", {"depth": 2, "fold": 2}),
+    ("unet", {"depth": 2, "fold": 2}),
     ("unet", {"depth": 4}),
 ]
 
@@ -34,7 +36,8 @@ def spoiled_by_a_cut(model: nn.Module, axis: int) -> int:
     with torch.no_grad():
         whole = model.double()(image)
         differs = torch.cat(
-            [model(image.narrow(axis, start, half)) - whole.narrow(axis, start, half) for start in (0, half)], axis
+            [model(image.narrow(axis, start, half)) - whole.narrow(axis, start, half) for start in (0, half)],
+            axis,
         )
     # 1e-13: rounding of float64; what is really spoiled differs by more
     places = (differs.movedim(axis, 0).flatten(1).abs().amax(dim=1) > 1e-13).nonzero()

@@ -18,6 +18,7 @@ CHOICES = [
     {"activation": "silu", "kernel_size": 5, "convolutions": 1},
     {"kernel_size": 1, "dropout": 0.5, "depth": 1},
     {"depth": 6, "max_width": 16, "width": 5},
+    {"fold": 2, "depth": 3},
 ]
 
 
@@ -67,6 +68,12 @@ class TestShape:
 
     def test_multiple_is_the_factor_of_all_poolings(self):
         assert make(depth=3).multiple == 8
+
+    def test_fold_makes_squares_channels_and_back(self):
+        model = make(fold=2, depth=3)
+        assert model.multiple == 16
+        assert model.encoders[0][0][0].in_channels == 3 * 4
+        assert model.head.out_channels == 2 * 4
 
     def test_residual_replaces_each_block(self):
         model = make(residual=True)

@@ -1,15 +1,16 @@
 """Where tiles lie: properties of all plans, and plans small enough to draw."""
 
 import numpy as np
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvala.arrays import Box, Size
 from uvala.tiling.geometry import Tile, plan_tiles
 
 sizes = st.builds(Size, st.integers(1, 400), st.integers(1, 400))
-plans = st.tuples(sizes, st.integers(1, 150), st.integers(0, 60), st.sampled_from([1, 2, 4, 16, 32]))
+plans = st.tuples(sizes, st.integers(8, 150), st.integers(0, 60), st.sampled_from([1, 2, 4, 16, 32]))
+# no deadline: how long an example takes says how busy the machine is
+any_plan = settings(deadline=None)
 
 
 def up(number: int, multiple: int) -> int:
@@ -19,6 +20,7 @@ def up(number: int, multiple: int) -> int:
 class TestEveryPlan:
     """Whatever the image, the tile, the context and the multiple."""
 
+    @any_plan
     @given(plans)
     def test_each_pixel_is_written_once(self, plan):
         written = np.zeros(plan[0], int)
@@ -26,6 +28,7 @@ class TestEveryPlan:
             written[tile.write.slices] += 1
         assert (written == 1).all()
 
+    @any_plan
     @given(plans)
     def test_tiles_begin_at_multiples_and_lie_in_the_image(self, plan):
         size, multiple = plan[0], plan[3]
@@ -35,6 +38,7 @@ class TestEveryPlan:
             assert 0 <= tile.read.top < tile.read.bottom <= size.height
             assert 0 <= tile.read.left < tile.read.right <= size.width
 
+    @any_plan
     @given(plans)
     def test_what_is_written_has_its_context_or_the_border_of_the_image(self, plan):
         size, _, halo, _ = plan
@@ -45,6 +49,7 @@ class TestEveryPlan:
             assert read.bottom == size.height or read.bottom - write.bottom >= halo
             assert read.right == size.width or read.right - write.right >= halo
 
+    @any_plan
     @given(plans)
     def test_tiles_are_equally_large_once_padded_to_the_multiple(self, plan):
         multiple = plan[3]
@@ -52,6 +57,7 @@ class TestEveryPlan:
             len({(up(t.read.height, multiple), up(t.read.width, multiple)) for t in plan_tiles(*plan)}) == 1
         )
 
+    @any_plan
     @given(plans)
     def test_no_tile_reads_more_than_its_side_and_context_squared(self, plan):
         _, tile, halo, multiple = plan
@@ -59,6 +65,7 @@ class TestEveryPlan:
         read = plan_tiles(*plan)[0].read
         assert up(read.height, multiple) * up(read.width, multiple) <= side**2
 
+    @any_plan
     @given(plans)
     def test_kept_is_what_is_written_in_pixels_of_the_tile(self, plan):
         for tile in plan_tiles(*plan):
@@ -74,13 +81,16 @@ def test_an_image_no_larger_than_a_tile_with_its_context_is_one_tile():
 
 def test_tiles_of_a_row_share_its_length():
     # 40 pixels, 16 of them context at the two ends: 24 in the middle make 3 cores of 8
-    rows = [(t.read.top, t.read.bottom, t.write.top, t.write.bottom) for t in plan_tiles(Size(40, 40), 8, 8, 8)]
+    rows = [
+        (t.read.top, t.read.bottom, t.write.top, t.write.bottom) for t in plan_tiles(Size(40, 40), 8, 8, 8)
+    ]
     assert sorted(set(rows)) == [(0, 24, 0, 16), (8, 32, 16, 24), (16, 40, 24, 40)]
 
 
-def test_default_tiles_of_a_large_image_cost_a_tenth_more_than_the_image():
+def test_tiles_of_1024_read_less_than_a_third_more_than_the_image():
     tiles = plan_tiles(Size(4096, 4096), tile=1024, halo=94, multiple=16)
-    assert sum(t.read.height * t.read.width for t in tiles) / 4096**2 == pytest.approx(1.3, abs=0.05)
+    # four tiles an axis: 4096 + 3 cuts with 96 pixels on either side, and the rest of rounding to 16
+    assert sum(t.read.height * t.read.width for t in tiles) == (4096 + 3 * 2 * 96) ** 2
 
 
 def test_a_thin_image_is_cut_into_long_tiles():

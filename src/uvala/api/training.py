@@ -37,8 +37,12 @@ from uvala.training.stop import StopSignal
 
 __all__ = ["train"]
 
-_REPORT_SECONDS = 4.0  # reading a few images and drawing the page, on a slow machine
-_SCORING_SHARE = 0.25  # of a budget may go into scoring; beyond it a random part of the images stands for all
+_AFTER_SECONDS = (
+    5.0  # loading the weights again, reading a few images and drawing the page, on a slow machine
+)
+_REPORT_SECONDS = (
+    2.5  # of these, what is left for the page: scoring ends here, if need be before its last image
+)
 _STOPPED_SCORING_SECONDS = 10.0  # who presses Ctrl-C wants the result soon
 
 
@@ -150,7 +154,7 @@ def _fit(
         clock=clock,
         log=log,
         pixels_after=sum(math.prod(dataset.sizes[sample.name]) for sample in scored),
-        seconds_after=_REPORT_SECONDS + 0.005 * (clock.budget or 0.0),
+        seconds_after=_AFTER_SECONDS + 0.005 * (clock.budget or 0.0),
     )
     with StopSignal() as stop:
         training = Training(job, resume=resume)

@@ -14,10 +14,11 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from uvala.config import Config, options
 
-__all__ = ["console", "counting", "encoding_table", "say_error", "setting_help"]
+__all__ = ["console", "counting", "encoding_table", "labelled", "say_error", "setting_help"]
 
 console = Console(stderr=False, highlight=False)
 
@@ -25,6 +26,15 @@ console = Console(stderr=False, highlight=False)
 def say_error(text: str) -> None:
     """A line on standard error."""
     Console(stderr=True, highlight=False).print(text, markup=False)
+
+
+def labelled(label: str, text: str | Text, style: str = "") -> Table:
+    """A line with a label in front; what does not fit goes on below the text, not below the label."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=8)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(label, style=style), text if isinstance(text, Text) else Text(text, style=style))
+    return grid
 
 
 def setting_help(kind: type[Config], path: str) -> str:

@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from uvala.cli.terminal import console, encoding_table
+from uvala.cli.terminal import console, encoding_table, labelled
 from uvala.log import Event
 
 __all__ = ["TrainingView"]
@@ -26,7 +26,7 @@ class TrainingView:
         )
         self.task: TaskID | None = None
         self.score = ""
-        self.scores_line = ""
+        self.score_line = ""
 
     def __enter__(self) -> "TrainingView":
         self.bar.start()
@@ -46,8 +46,9 @@ class TrainingView:
 
     def summary(self, path: Path) -> None:
         """The last lines: the score and what to do next."""
-        if self.scores_line:
-            console.print(self.scores_line, markup=False)
+        if self.score_line:
+            console.print(labelled("score", self.score_line))
+        # not wrapped: a path is to be copied
         console.print(f"report   {path / 'report.html'}", markup=False, soft_wrap=True)
         console.print(
             f"next     uvala predict {path} IMAGES --out predictions --overlay", markup=False, soft_wrap=True
@@ -63,22 +64,24 @@ class TrainingView:
         )
 
     def _on_note(self, event: Event) -> None:
-        console.print(Text(f"         {event['text']}", style="dim"))
+        console.print(labelled("", event["text"], "dim"))
 
     def _on_warning(self, event: Event) -> None:
-        console.print(Text(f"warning  {event['text']}", style="yellow"))
+        console.print(labelled("warning", event["text"], "yellow"))
 
     def _on_data(self, event: Event) -> None:
         console.print(encoding_table(event["table"]))
         parts = ", ".join(f"{event[name]:,} {name}" for name in ("train", "val", "test") if event[name])
-        console.print(f"split    {parts} ({event['origin']})", markup=False)
+        console.print(labelled("split", f"{parts} ({event['origin']})"))
         self._draw("planning", 0.0, "")
 
     def _on_plan(self, event: Event) -> None:
         value = event["value"]
         if isinstance(value, list | tuple):
             value = ", ".join(f"{each:.4g}" if isinstance(each, float) else str(each) for each in value)
-        console.print(Text.assemble("plan     ", f"{event['path']} = {value}  ", (event["reason"], "dim")))
+        console.print(
+            labelled("plan", Text.assemble(f"{event['path']} = {value}  ", (event["reason"], "dim")))
+        )
 
     def _on_step(self, event: Event) -> None:
         left = event.get("seconds_left")
@@ -101,4 +104,4 @@ class TrainingView:
             if event["mean_dice"] is None
             else f"mean Dice {event['mean_dice']:.4f}"
         )
-        self.scores_line = f"score    {dice} on the {event['subset']} images"
+        self.score_line = f"{dice} on the {event['subset']} images"

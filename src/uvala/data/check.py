@@ -95,7 +95,7 @@ def _examine(survey: Survey) -> tuple[FoundEncoding | None, list[Finding]]:
             found = find_encoding(survey.masks, survey.class_names, survey.toml)
             findings += mask_findings(survey, found)
         except (MaskError, ConfigError) as error:
-            findings.append(from_error("masks", error))
+            findings.append(from_error("masks", error, getattr(error, "files", ())))
     sides: dict[str, str] = {}
     try:
         sides, _ = decided_sides(survey.samples, survey.root)

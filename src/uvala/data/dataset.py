@@ -27,7 +27,7 @@ from uvala.images.read import RawMask, Source, read_image, read_mask
 __all__ = ["Dataset", "convert_channels", "read_dataset"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Pairs of image and mask, and what was found out about them.
 

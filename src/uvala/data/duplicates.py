@@ -20,8 +20,8 @@ slices of ISBI) or 0.31 and 0.26 (DSB 2018); frames of CamVid in standing traffi
 """
 
 _SERIES = 0.15
-"""Correlation of details between neighbours, from which on they are a series: measured 0.43 for slices of ISBI
-and 0.36 for frames of CamVid, and 0.09 and 0.00 an eighth of the series apart; 0.00 for DSB 2018."""
+"""Correlation of details between neighbours, above which they are a series: measured 0.43 for slices of ISBI
+and 0.36 for frames of CamVid, but 0.09 and 0.00 an eighth of the series apart; 0.00 for DSB 2018."""
 
 _BLOCK = 1024
 _MOST_MATCHES = 16

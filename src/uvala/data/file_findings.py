@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from uvala.arrays import Size
 from uvala.data.finding import Finding
+from uvala.data.scan import file_name
 from uvala.data.survey import Survey
 from uvala.data.wording import count
 from uvala.images.containers import open_jpeg
@@ -54,7 +55,7 @@ def _too_few(survey: Survey, fewest: int) -> Finding | None:
         found=f"{count(pairs, 'pair')} of image and mask in {survey.root}{unpaired}{reasons}",
         expected=f"{fewest} pairs at least: one to train on and one to validate with",
         fix="add images with masks",
-        files=tuple(each.sample.name for each in survey.facts),
+        files=survey.image_files(each.sample.name for each in survey.facts),
     )
 
 
@@ -63,13 +64,17 @@ def _unreadable(survey: Survey) -> Finding | None:
     if not problems:
         return None
     first = problems[0].error
-    what = first.found.split(problems[0].file, 1)[-1].lstrip(",: ") or first.found
+    _, named, what = first.found.partition(problems[0].file)
+    reason = (
+        what.removeprefix(",").removeprefix(":").strip().removeprefix("which is ") if named else first.found
+    )
+    which = f"{count(len(problems), 'file')} that cannot be read"
     return Finding(
         kind="unreadable",
         severity="error",
-        found=f"{count(len(problems), 'file')} that cannot be read, the first: {what}",
+        found=f"{which}, the first because it is {reason}" if len(problems) > 1 else f"{which} ({reason})",
         expected=first.expected,
-        fix=f"{first.fix}; or remove these files" if len(problems) > 1 else first.fix,
+        fix=first.fix,
         files=tuple(problem.file for problem in problems),
     )
 
@@ -85,13 +90,12 @@ def _size_mismatches(survey: Survey) -> Finding | None:
     turned = [each for each, image, mask in odd if image == Size(mask.width, mask.height)]
     _, image, mask = odd[0]
     expected = "masks as large as their images"
-    found = (
-        f"{count(len(odd), 'mask')} of another size than the image, the first {mask} for an image of {image}"
-    )
+    which = "the first " if len(odd) > 1 else ""
+    found = f"{count(len(odd), 'mask')} of another size than the image ({which}{mask} for {image})"
     fix = "export the masks at the size of the images"
     if turned:
-        some = "all" if len(turned) == len(odd) else f"{len(turned):,} of them"
-        found += f"; {some} look rotated by a quarter turn"
+        some = "" if len(turned) == len(odd) else f"{len(turned):,} of them "
+        found += f", {some}as if rotated by a quarter turn"
         fix = "rotate these masks by 90 degrees, after looking which way"
         if any(_orientation(each.sample.image.path) != UPRIGHT for each in turned):
             fix = (
@@ -118,7 +122,7 @@ def _tiny(survey: Survey) -> Finding | None:
         found=f"{count(len(sizes), 'image')} of {min(sizes.values())} pixels",
         expected=f"{SMALLEST_SIDE} pixels at least on each side",
         fix="remove these or give the full images",
-        files=tuple(sizes),
+        files=survey.image_files(sizes),
     )
 
 
@@ -143,7 +147,7 @@ def _channels(survey: Survey, wanted: int | None) -> Finding | None:
         fix="write `channels = 1` (grey) or `channels = 3` (RGB) into dataset.toml, which converts all images"
         if convertible
         else "export the images with the same channels, or remove these",
-        files=tuple(name for name, number in channels.items() if number != usual or wanted is not None),
+        files=survey.image_files(name for name, number in channels.items() if number != usual or wanted),
     )
 
 
@@ -174,7 +178,7 @@ def _not_finite(survey: Survey) -> Finding | None:
         severity="warning",
         found=f"{count(len(names), 'image')} with NaN or infinite pixels, read as the darkest level",
         fix="replace these pixels, or give them an ignored value in the mask",
-        files=names,
+        files=survey.image_files(names),
     )
 
 
@@ -187,7 +191,7 @@ def _constant_images(survey: Survey) -> Finding | None:
         severity="warning",
         found=f"{count(len(names), 'image')} with one value throughout",
         fix="remove these, or see how they were exported",
-        files=names,
+        files=survey.image_files(names),
     )
 
 
@@ -203,7 +207,7 @@ def _dtypes(survey: Survey) -> Finding | None:
         severity="warning",
         found=f"images of different number formats, whose levels may not be comparable: {shown}",
         fix=f"export all images as {usual}",
-        files=tuple(name for name, dtype in dtypes.items() if dtype != usual),
+        files=survey.image_files(name for name, dtype in dtypes.items() if dtype != usual),
     )
 
 
@@ -221,7 +225,7 @@ def _colliding_names(survey: Survey) -> Finding | None:
         severity="warning",
         found=f"{count(sum(map(len, groups)), 'image')} whose names differ only in ending or in upper case",
         fix="rename them: predictions are named after images, and not every disk tells upper from lower case",
-        files=tuple(name for group in groups for name in group),
+        files=survey.image_files(name for group in groups for name in group),
         groups=groups,
     )
 
@@ -243,7 +247,7 @@ def _turned(survey: Survey) -> Finding | None:
         severity="note",
         found=f"{count(len(names), 'photograph')} turned as their EXIF orientation says",
         fix="look at one with its mask: a mask that was drawn on the unturned picture would not fit",
-        files=tuple(names),
+        files=survey.image_files(names),
     )
 
 
@@ -252,7 +256,7 @@ def _notes(survey: Survey) -> list[Finding]:
     files: dict[str, list[str]] = defaultdict(list)
     for each in survey.facts:
         for note in each.image.notes if each.image else ():
-            files[note].append(each.sample.name)
+            files[note].append(file_name(each.sample.image, survey.root))
         if each.mask is not None:
             for note in each.mask.notes:
                 files[note].append(each.mask.name)

@@ -19,8 +19,10 @@ from uvala.data.dataset_toml import DATASET_TOML, DatasetToml
 from uvala.data.encoding_table import strange_values
 from uvala.data.mask_facts import MaskFacts
 from uvala.data.mask_refusals import (
+    RefusedMasks,
+    like_photographs,
+    lost_in_jpeg,
     one_value,
-    refuse_photographs,
     refuse_two_spellings,
     too_many,
     two_kinds,
@@ -32,6 +34,7 @@ from uvala.data.mask_values import (
     contradicting_palettes,
     drawn_values,
     pool_values,
+    share_near,
     values_as,
 )
 from uvala.data.masks import ClassEntry, Kind, MaskEncoding
@@ -70,6 +73,7 @@ def find_encoding(
     if any(mask.objects is not None for mask in masks):
         return _object_files(masks, names, toml)
     kind, reason = _kind_of(masks, toml)
+    _refuse_photographs(masks, [mask for mask in masks if mask.colour], "colours", toml)
     masks = _in_one_space(masks, kind)
     pool = pool_values(masks, "colours" if kind == "colours" else "numbers")
     if toml.class_entries is not None:
@@ -79,9 +83,24 @@ def find_encoding(
     sentence = _numbers_objects(masks, pool, kind, toml)
     if sentence:
         return _instances(masks, kind, names, toml, sentence)
-    refuse_photographs(masks)
+    _refuse_photographs(masks, [mask for mask in masks if not mask.colour], kind, toml)
     refuse_two_spellings(masks, pool, kind, toml)
     return _classes(masks, pool, kind, names, toml, reason)
+
+
+def _refuse_photographs(
+    masks: Sequence[MaskFacts], some: Sequence[MaskFacts], kind: Kind, toml: DatasetToml
+) -> None:
+    """MaskError if `some` of the masks are images: they look so, and no drawn values explain them."""
+    suspects = [mask for mask in some if mask.like_photograph]
+    if not suspects:
+        return
+    space: Space = "colours" if kind == "colours" else "numbers"
+    others = [mask for mask in some if not mask.like_photograph] or some
+    drawn = _drawn(others, pool_values(others, space), kind, toml)
+    photographs = [mask for mask in suspects if drawn is None or share_near(mask, drawn, space) < 0.6]
+    if photographs:
+        raise like_photographs(photographs, len(masks))
 
 
 def _kind_of(masks: Sequence[MaskFacts], toml: DatasetToml) -> tuple[Kind, str | None]:
@@ -222,7 +241,8 @@ def _declared(
     odd = [name for name, found in strange.items() if found]
     if odd:
         shown = sorted({value for found in strange.values() for value in found})
-        raise MaskError(
+        raise RefusedMasks(
+            masks=[mask for mask in masks if strange[mask.name]],
             found=f"values {name_some(map(encoding.spell, shown))} in {count(len(odd), 'mask')}: "
             f"{name_some(odd)}",
             expected=f"only the values in {DATASET_TOML}: {name_some(map(encoding.spell, values), 8)}",
@@ -241,6 +261,8 @@ def _classes(
 ) -> FoundEncoding:
     colours = kind == "colours"
     drawn = _drawn(masks, pool, kind, toml)
+    if not drawn:
+        _refuse_lossy(masks, kind)
     strays = () if drawn else _strays(pool, toml.class_names or names)
     present = list(drawn) if drawn else pool.without(strays).values.tolist()
     ignore = _ignored(present, kind, masks, toml)
@@ -272,7 +294,19 @@ def _classes(
             f"{name_some(map(encoding.spell, strays))}: on very few pixels of very few masks, so ignored as "
             "a slip; `uvala check` names the masks"
         )
+    if not names and _could_number_objects(masks, values):
+        evidence.append(f'if the values number objects, write task = "instances" into {DATASET_TOML}')
     return FoundEncoding(encoding, (*evidence, *filter(None, (reason, unused))), strays)
+
+
+def _refuse_lossy(masks: Sequence[MaskFacts], kind: Kind) -> None:
+    """MaskError if compression made values of its own and nothing tells them from drawn ones."""
+    lossy = [mask for mask in masks if mask.lossy]
+    space: Space = "colours" if kind == "colours" else "numbers"
+    sound = {value for mask in masks if not mask.lossy for value in values_as(mask, space).tolist()}
+    odd = [mask for mask in lossy if mask.distinct > 2 and not set(values_as(mask, space).tolist()) <= sound]
+    if odd:
+        raise lost_in_jpeg(odd)
 
 
 def _drawn(
@@ -293,6 +327,13 @@ def _strays(pool: PooledValues, names: Sequence[str] | None) -> tuple[int, ...]:
     rare = (pool.masks <= max(1, pool.number // 100)) & (share_where_present < 1e-3)
     rare &= pool.values >= len(names or ())  # a class that has a name is no slip
     return tuple(pool.values[rare].tolist()) if (~rare).sum() >= 2 else ()
+
+
+def _could_number_objects(masks: Sequence[MaskFacts], values: list[int]) -> bool:
+    """Too few numbers to be sure of it, but each is one piece, and they are counted from 1 without a hole."""
+    looked = [mask.single for mask in masks if mask.single is not None]
+    counted = values == list(range(len(values))) and len({mask.highest for mask in masks}) > 1
+    return bool(looked) and counted and float(np.mean(looked)) >= 0.9
 
 
 def _ignored(values: list[int], kind: Kind, masks: Sequence[MaskFacts], toml: DatasetToml) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from uvala.config import Config
-from uvala.data.wording import name_some
+from uvala.data.wording import count, name_some
 from uvala.errors import DataError, UvalaError
 
 __all__ = ["Finding", "Severity", "as_error", "from_error"]
@@ -27,7 +27,8 @@ class Finding(Config):
     groups: tuple[tuple[str, ...], ...] = Field((), description="files that belong together, such as copies")
 
     def __str__(self) -> str:
-        where = f" ({name_some(self.files)})" if self.files else ""
+        named = not self.files or self.files[0] in self.found
+        where = "" if named else f" ({name_some(self.files)})"
         return f"{self.found}{where}; {self.fix}"
 
 
@@ -35,7 +36,7 @@ def as_error(findings: list[Finding]) -> DataError:
     """The error that `findings`, at least one, amount to: the first one told in full, the others counted."""
     first, others = findings[0], findings[1:]
     where = f": {name_some(first.files)}" if first.files else ""
-    more = f"; {len(others)} more kinds of errors, see `uvala check`" if others else ""
+    more = f"; {count(len(others), 'more error')}, see `uvala check`" if others else ""
     return DataError(found=f"{first.found}{where}", expected=first.expected, fix=f"{first.fix}{more}")
 
 

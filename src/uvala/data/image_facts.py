@@ -19,10 +19,12 @@ PERCENTILES = (0.5, 99.5)
 THUMBNAIL = 32
 """Side of the thumbnail by which near duplicates are told; 2 KB for each image."""
 
+_MOST_IN_THUMBNAIL = 16_000_000
+
 _MOST_PIXELS = 1_000_000  # more pixels change the percentiles in the fourth digit and take seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageFacts:
     """What one image holds; low, high, mean and std for each channel, in units of the file.
 
@@ -101,7 +103,10 @@ def _levels(channel: NDArray[Any], *, finite: bool) -> tuple[float, float, float
 
 
 def _thumbnail(array: ImageArray, *, finite: bool) -> NDArray[np.float16]:
-    grey = array[:3].sum(axis=0, dtype=np.float32)
+    step = max(
+        1, int((array[0].size / _MOST_IN_THUMBNAIL) ** 0.5)
+    )  # a copy in float32 of gigapixels would be large
+    grey = array[:3, ::step, ::step].sum(axis=0, dtype=np.float32)
     if not finite:
         grey = np.nan_to_num(grey, posinf=0.0, neginf=0.0)
     for axis in (0, 1):

@@ -1,5 +1,6 @@
 """What one mask holds, before anybody decides what it means: its values, and whether they are objects."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +18,15 @@ MAX_VALUES = 512
 """Values kept per mask. A class map has 254 at most; 10,000 photographs as masks cost 0.1 GB, not 10."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MaskFacts:
     """What one mask holds.
 
     name: the file, relative to the data set. values, counts, inner: int64 [n]: each value (colours packed),
     its pixels, and those among them whose four neighbours hold the same value; ascending, the most frequent
-    MAX_VALUES of `distinct`; inner_pixels: of all values. single: share of the non-zero values that are one
-    connected object each; None where that was not looked at. objects: files, where each holds one; overlap:
-    pixels in two of them.
+    MAX_VALUES of `distinct`. inner_pixels: of all values. content: a hash of the values. single: share of the
+    non-zero values that are one connected object each; None where that was not looked at. objects: files,
+    where each holds one; overlap: pixels in two of them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class MaskFacts:
     inner_pixels: int
     lowest: int
     highest: int
+    content: str
     single: float | None = None
     objects: int | None = None
     overlap: int = 0
@@ -90,6 +92,7 @@ def look_at_mask(raw: RawMask, name: str, *, components: bool = False) -> MaskFa
         inner_pixels=all_inner,
         lowest=lowest,
         highest=highest,
+        content=_hash(codes),
         single=_single_objects(codes) if components and not colour and distinct > 2 else None,
         notes=raw.notes,
     )
@@ -115,6 +118,7 @@ def look_at_objects(masks: Sequence[RawMask], name: str) -> MaskFacts:
         inner_pixels=int(inner.sum()),
         lowest=int(values[0]),
         highest=int(values[-1]),
+        content=_hash(depth > 0),
         objects=len(masks),
         overlap=int((depth > 1).sum()),
         notes=tuple(dict.fromkeys(note for raw in masks for note in raw.notes)),
@@ -144,6 +148,13 @@ def _histogram(codes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64
     inner = np.zeros(len(values), np.int64)
     inner[np.searchsorted(values, inner_values)] = inner_counts
     return values, counts, inner
+
+
+def _hash(codes: NDArray[Any]) -> str:
+    """The same for equal values, whatever type they are stored in."""
+    small = int(codes.min()) >= 0 and int(codes.max()) < 2**8
+    plain = np.ascontiguousarray(codes, dtype=np.uint8 if small else np.int64)
+    return hashlib.blake2b(plain.data, digest_size=16).hexdigest()
 
 
 def _count_runs(flat: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -53,7 +53,7 @@ def duplicate_findings(survey: Survey, sides: dict[str, str]) -> list[Finding]:
                 found=f"{count(sum(map(len, exact)), 'image')} in {count(len(exact), 'group')} with the same "
                 f"pixels{masks}",
                 fix="keep one of each" + (", and look which mask is right" if differing else ""),
-                files=tuple(name for group in exact for name in group),
+                files=_files(survey, exact),
                 groups=exact,
             )
         )
@@ -65,7 +65,7 @@ def duplicate_findings(survey: Survey, sides: dict[str, str]) -> list[Finding]:
                 found=f"{count(sum(map(len, near)), 'image')} in {count(len(near), 'group')} that are nearly "
                 "the same",
                 fix="a drawn split keeps each group on one side; in a split of your own, see to it",
-                files=tuple(name for group in near for name in group),
+                files=_files(survey, near),
                 groups=near,
             )
         )
@@ -82,8 +82,10 @@ def duplicate_findings(survey: Survey, sides: dict[str, str]) -> list[Finding]:
                     found=f"{count(len(groups), 'group')} of images with {what} on two sides of the split",
                     expected="no image of training in validation or test",
                     fix="move each group to one side: scores on copies of training images mean nothing",
-                    files=tuple(name for group in groups for name in group),
-                    groups=groups,
+                    files=_files(survey, groups),
+                    groups=tuple(
+                        tuple(f"{name} ({sides.get(name, 'no side')})" for name in group) for group in groups
+                    ),
                 )
             )
     return findings
@@ -183,19 +185,14 @@ def _overlapping_objects(masks: Sequence[MaskFacts]) -> Finding | None:
 
 
 def _differ(masks: Sequence[MaskFacts | None]) -> bool:
-    """Whether masks surely differ: in their values, or in how often each of these occurs."""
-    counted = {
-        (mask.values.tobytes(), mask.counts.tobytes(), mask.inner.tobytes())
-        for mask in masks
-        if mask is not None
-    }
-    return len(counted) > 1
+    """Whether masks that can be read differ."""
+    return len({mask.content for mask in masks if mask is not None}) > 1
 
 
 def _torn(groups: Sequence[tuple[str, ...]], sides: dict[str, str]) -> tuple[tuple[str, ...], ...]:
     """The groups with members on more than one side."""
-    return tuple(
-        tuple(f"{name} ({sides[name]})" if name in sides else name for name in group)
-        for group in groups
-        if len({sides[name] for name in group if name in sides}) > 1
-    )
+    return tuple(group for group in groups if len({sides[name] for name in group if name in sides}) > 1)
+
+
+def _files(survey: Survey, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return survey.image_files(name for group in groups for name in group)

@@ -1,6 +1,6 @@
 """Masks that no encoding explains: what is said about each kind of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from uvala.arrays import MAX_CLASSES
 from uvala.data.dataset_toml import DATASET_TOML, DatasetToml
@@ -10,13 +10,30 @@ from uvala.data.masks import Kind
 from uvala.data.wording import count, name_some
 from uvala.errors import MaskError
 
-__all__ = ["one_value", "refuse_photographs", "refuse_two_spellings", "too_many", "two_kinds"]
+__all__ = [
+    "RefusedMasks",
+    "like_photographs",
+    "lost_in_jpeg",
+    "one_value",
+    "refuse_two_spellings",
+    "too_many",
+    "two_kinds",
+]
+
+
+class RefusedMasks(MaskError):
+    """A MaskError that knows all masks concerned, of which its sentence names a few: for the mask doctor."""
+
+    def __init__(self, *, found: str, expected: str, fix: str, masks: Iterable[MaskFacts] = ()) -> None:
+        super().__init__(found=found, expected=expected, fix=fix)
+        self.files = tuple(mask.name for mask in masks)
 
 
 def two_kinds(first: str, some: Sequence[MaskFacts], second: str, others: Sequence[MaskFacts]) -> MaskError:
     """Masks in two kinds of encoding, of which the fewer are named."""
     few = min((some, others), key=len)
-    return MaskError(
+    return RefusedMasks(
+        masks=few,
         found=f"{count(len(some), f'{first} mask')} and {count(len(others), f'{second} mask')} whose values "
         f"contradict; the {first if few is some else second} ones: {name_some(mask.name for mask in few)}",
         expected="all masks in one encoding",
@@ -24,25 +41,26 @@ def two_kinds(first: str, some: Sequence[MaskFacts], second: str, others: Sequen
     )
 
 
-def refuse_photographs(masks: Sequence[MaskFacts]) -> None:
-    """MaskError if some masks look like images."""
-    photographs = [mask for mask in masks if mask.like_photograph]
-    if not photographs:
-        return
+def like_photographs(photographs: Sequence[MaskFacts], number: int) -> MaskError:
+    """Some masks, or most of the `number` of them, that look like images."""
     most = max(photographs, key=lambda mask: mask.distinct)
     what = f"{most.distinct:,} {'colours' if most.colour else 'values'}"
-    if len(photographs) * 2 > len(masks):
-        raise MaskError(
+    png = "; save masks as PNG, for JPEG blurs them" if most.lossy else ""
+    if len(photographs) * 2 > number:
+        swapped = "perhaps the folders of images and masks are swapped, or these are overlays"
+        return RefusedMasks(
+            masks=photographs,
             found=f"masks that look like photographs: {most.name} has {what}, and "
-            f"{len(photographs):,} of {len(masks):,} masks are like it",
+            f"{len(photographs):,} of {number:,} masks are like it",
             expected="masks with one value or colour for each class",
-            fix="give the masks; perhaps the folders of images and masks are swapped, or these are overlays",
+            fix=f"give the masks; {swapped}{png}",
         )
-    raise MaskError(
-        found=f"{count(len(photographs), 'mask')} that look like photographs, with up to {what}: "
+    return RefusedMasks(
+        masks=photographs,
+        found=f"{count(len(photographs), 'mask')} with up to {what}, as photographs have: "
         f"{name_some(mask.name for mask in photographs)}",
         expected="one value or colour for each class, as in the other masks",
-        fix="replace these masks, or take them out",
+        fix=f"give the mask itself, or take the pair out{png}",
     )
 
 
@@ -58,7 +76,8 @@ def refuse_two_spellings(
     between = int(pool.pixels[(pool.values > 1) & (pool.values < 128)].sum())
     if not ones or not full or len(ones) + len(full) + empty < len(masks) or between > 0.1 * pool.total:
         return
-    raise MaskError(
+    raise RefusedMasks(
+        masks=ones if len(ones) <= len(full) else full,
         found=f"two spellings: 0 and 1 in {count(len(ones), 'mask')}, such as {ones[0].name}; 0 and 255 in "
         f"{count(len(full), 'mask')}, such as {full[0].name}",
         expected="one spelling in all masks",
@@ -71,10 +90,22 @@ def one_value(masks: Sequence[MaskFacts], kind: Kind, value: int | None = None) 
     """Masks that all hold nothing but one value."""
     spelt = "" if value is None else f" {f'#{value:06x}' if kind == 'colours' else value}"
     empty = ", so all of them are empty" if value == 0 else ""
-    return MaskError(
+    return RefusedMasks(
+        masks=masks,
         found=f"{count(len(masks), 'mask')} with the single value{spelt}{empty}, such as {masks[0].name}",
         expected="at least two classes, the background included",
         fix="see how the masks were exported, and whether these files are the masks",
+    )
+
+
+def lost_in_jpeg(masks: Sequence[MaskFacts]) -> MaskError:
+    """Masks saved with loss whose values lie so close together that none can be told from its neighbours."""
+    return RefusedMasks(
+        masks=masks,
+        found=f"{count(len(masks), 'mask')} saved with loss (JPEG), which mixed values that are close: "
+        f"{name_some(mask.name for mask in masks)}",
+        expected="masks in which each value is as it was drawn",
+        fix="export these as PNG",
     )
 
 
@@ -87,7 +118,8 @@ def too_many(masks: Sequence[MaskFacts], number: int, kind: Kind) -> MaskError:
         if kind == "colours"
         else f'write task = "instances" into {DATASET_TOML} if each value is the number of an object'
     )
-    return MaskError(
+    return RefusedMasks(
+        masks=[mask for mask in masks if mask.distinct > MAX_CLASSES],
         # of a mask with very many values only the most frequent were kept, so `number` may be too low
         found=f"{max(number, most.distinct):,} {noun}s in {count(len(masks), 'mask')}, {most.distinct:,} of "
         f"them in {most.name}",

@@ -17,6 +17,7 @@ __all__ = [
     "contradicting_palettes",
     "drawn_values",
     "pool_values",
+    "share_near",
     "values_as",
 ]
 
@@ -26,7 +27,7 @@ _MOST_COLOURS = 200_000
 Space = Literal["numbers", "colours"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PooledValues:
     """All values of a set of masks, ascending, int64 [n] each.
 
@@ -103,7 +104,7 @@ def pool_values(masks: Sequence[MaskFacts], space: Space) -> PooledValues:
 
 
 def contradicting_palettes(masks: Sequence[MaskFacts]) -> bool:
-    """Whether one palette index has other colours in other masks, so that only the colours have a meaning.
+    """Whether indices and colours pair differently in different masks, so that only colours have a meaning.
 
     Programs that reduce an RGB mask to a palette number the colours anew in every file.
     """
@@ -117,7 +118,8 @@ def contradicting_palettes(masks: Sequence[MaskFacts]) -> bool:
         for index, colour in zip(mask.values.tolist(), colours, strict=True):
             if meaning.setdefault(index, colour) != colour:
                 return True
-    return False
+    # one colour under two numbers: the same, unless all masks have one palette, whose numbers then differ
+    return 1 < len(set(meaning.values())) < len(meaning) and len({palette for palette, _ in seen}) > 1
 
 
 def drawn_values(pool: PooledValues, space: Space, *, lossy: bool) -> tuple[int, ...] | None:
@@ -131,7 +133,7 @@ def drawn_values(pool: PooledValues, space: Space, *, lossy: bool) -> tuple[int,
     span = int(places.max() - places.min())
     if span < 64:
         return None  # class numbers, or close greys: nothing between them can be told from a class
-    reach = max(1, span * 24 // 255)
+    reach = _reach(span)
     enough = max(2e-4 * pool.total, 1)
     free = np.ones(len(places), bool)
     peaks: list[int] = []
@@ -158,6 +160,22 @@ def drawn_values(pool: PooledValues, space: Space, *, lossy: bool) -> tuple[int,
         return None  # one or two values without inner pixels are thin classes, such as outlines
     drawn = pool.values[sorted(peaks)].tolist()
     return tuple(_tidy(value, space) for value in drawn) if lossy else tuple(drawn)
+
+
+def share_near(mask: MaskFacts, drawn: Sequence[int], space: Space) -> float:
+    """Share of a mask's pixels, 0 to 1, that are near one of the `drawn` values."""
+    places = _coordinates(values_as(mask, space), space)
+    centres = _coordinates(np.array(drawn, np.int64), space)
+    reach = _reach(int(np.ptp(centres)))
+    near = np.zeros(len(places), bool)
+    for centre in centres:
+        near |= np.abs(places - centre).max(axis=1) <= reach
+    return float(mask.counts[near].sum()) / mask.pixels
+
+
+def _reach(span: int) -> int:
+    """How far from a drawn value its blurred and compressed versions go, for values that span so much."""
+    return max(1, span * 24 // 255)
 
 
 def _first_of_each(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -34,7 +34,7 @@ class Problem:
     error: ImageError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SampleFacts:
     """What a sample's files hold; image or mask is None if it cannot be read, and `problems` says why."""
 

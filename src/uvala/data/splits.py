@@ -138,9 +138,10 @@ def _units(dataset: Dataset) -> tuple[list[Unit], str, bool]:
     together: dict[str, list[str]] = defaultdict(list)
     for name, group in groups.items():
         together[group].append(name)
-    copies = (
-        () if series else dataset.copies
-    )  # neighbours in a series are alike, and that would tie all of it
+    # neighbours in a series are alike, and chains of them would tie all of it together
+    copies = () if series else dataset.copies
+    if not groups and max(map(len, copies), default=0) > len(names) / 2:
+        copies, reason, series = (), ", a run of neighbours, for most images are nearly the same", True
     if copies:
         reason += ", copies of one image together"
     joined = join_groups([*together.values(), *copies])

@@ -1,6 +1,7 @@
 """What one look at all files of a data set tells; the data set and its check are made from it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,12 @@ from uvala.data.image_facts import ImageFacts
 from uvala.data.layouts import Unpaired, recognise
 from uvala.data.mask_facts import MaskFacts
 from uvala.data.sample import Sample
-from uvala.data.scan import Progress, SampleFacts, scan
+from uvala.data.scan import Progress, SampleFacts, file_name, scan
 
 __all__ = ["Survey", "natural_key", "survey_data"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Survey:
     """What lies in a data set, before it is judged.
 
@@ -38,6 +39,11 @@ class Survey:
     def images(self) -> dict[str, ImageFacts]:
         """The images that can be read, by sample name."""
         return {each.sample.name: each.image for each in self.facts if each.image is not None}
+
+    def image_files(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The image files of some samples, relative to the data set."""
+        source_of = {each.sample.name: each.sample.image for each in self.facts}
+        return tuple(file_name(source_of[name], self.root) for name in names)
 
     @property
     def masks(self) -> tuple[MaskFacts, ...]:

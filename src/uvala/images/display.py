@@ -49,7 +49,7 @@ def to_display(image: ImageArray) -> Picture:
 
     8-bit values stay as they are, unless the image is dark; all others are stretched per channel from the
     0.5th to the 99.5th percentile. One channel becomes grey, two become red and green, of more than three the
-    first three are shown. NaN and infinity are black.
+    first three are shown. NaN is black.
     """
     if image.ndim != 3:
         raise ShapeError(
@@ -78,8 +78,10 @@ def _to_8_bit(channel: NDArray[np.generic]) -> NDArray[np.uint8]:
         low, high = (sample.min(), sample.max()) if sample.size else (0.0, 0.0)
     if high <= low:
         return np.full(channel.shape, 0 if low == 0 else 128, np.uint8)
-    stretched = (channel.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.nan_to_num(np.clip(stretched, 0, 255), nan=0.0).round().astype(np.uint8)
+    low, high = np.float32(low), np.float32(high)
+    with np.errstate(over="ignore", invalid="ignore"):  # a range beyond float32 comes out black
+        stretched = (np.clip(channel.astype(np.float32), low, high) - low) / (high - low)
+    return (np.nan_to_num(stretched, nan=0.0) * np.float32(255)).round().astype(np.uint8)
 
 
 @lru_cache

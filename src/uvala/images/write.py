@@ -119,6 +119,6 @@ def _write_tiff(path: Path, array: ImageArray, **options: Any) -> None:
 
     # a classic TIFF ends at 4 GiB, and what deflate leaves of an array is not known before
     big = array.nbytes > 2**31
-    write_with(
-        path, lambda stream: tifffile.imwrite(stream, array, compression="deflate", bigtiff=big, **options)
-    )
+    stream = io.BytesIO()  # tifffile asks a file for its name, and a temporary one has none
+    tifffile.imwrite(stream, array, compression="deflate", bigtiff=big, **options)
+    write_bytes(path, stream.getvalue())

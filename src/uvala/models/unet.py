@@ -87,7 +87,7 @@ class UNet(nn.Module):
     bottom is what the deepest features pass before the way up.
     fold: squares of this side become channels before the first level, and channels become squares again after
     the head (the sub-pixel convolution of Shi et al. 2016, arXiv:1609.05158). With 2 the levels have a
-    quarter of the pixels: the layers that cost most by far are gone, and the logits still have the full resolution.
+    quarter of the pixels: the layers that cost most by far are gone, and the logits keep the full resolution.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class UNet(nn.Module):
         self.multiple = fold * 2 ** (len(widths) - 1)
         self.fold = nn.PixelUnshuffle(fold)
         self.unfold = nn.PixelShuffle(fold)
-        levels = list(zip([in_channels, *widths[:-1]], widths, strict=True))
+        levels = list(zip([in_channels * fold**2, *widths[:-1]], widths, strict=True))
         self.encoders = nn.ModuleList(encode(before, width) for before, width in levels)
         self.downs = nn.ModuleList(down(width) for width in widths[:-1])
         self.bottom = bottom

@@ -10,18 +10,14 @@ from uvala.losses.config import LossConfig
 
 __all__ = ["autocast_dtype", "seconds_per_step"]
 
+_ROUNDS = (3, 10)  # least and most
+_SECONDS = 2.0  # after which the least number of rounds will do
+
 
 def seconds_per_step(
-    model: nn.Module,
-    *,
-    channels: int,
-    classes: int,
-    patch: int,
-    batch: int,
-    device: torch.device,
-    rounds: int = 2,
+    model: nn.Module, *, channels: int, classes: int, patch: int, batch: int, device: torch.device
 ) -> float:
-    """Fastest of `rounds` steps (forward, backward) after one to warm up, in seconds.
+    """Fastest of some steps (forward, backward) after one to warm up, in seconds.
 
     The fastest, because whatever else the machine does can only add time.
     """
@@ -30,8 +26,8 @@ def seconds_per_step(
     target = torch.randint(0, classes, (batch, patch, patch), device=device)
     loss = segmentation_loss(LossConfig(), device)
     dtype = autocast_dtype("auto", device)
-    times = []
-    for _ in range(rounds + 1):
+    times: list[float] = []
+    while len(times) <= _ROUNDS[0] or (len(times) <= _ROUNDS[1] and sum(times) < _SECONDS):
         began = time.perf_counter()
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             value = loss(model(image), target)

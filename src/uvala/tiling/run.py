@@ -98,7 +98,7 @@ def predict_from_reader(
 def probabilities_whole(model: nn.Module, image: Tensor, device: torch.device) -> Tensor:
     """The softmax probabilities of an image in one piece: float [C, H, W] -> float32 [K, H, W] on the CPU."""
     with _evaluating(model):
-        return _probabilities(model, image[None], device)[0].to("cpu", torch.float32)
+        return _probabilities(model, image[None], device)[0].to("cpu", torch.float32).contiguous()
 
 
 def _plan(size: Size, tiles: TileConfig, context: int, multiple: int) -> list[Tile]:
@@ -141,7 +141,10 @@ def _probabilities(model: nn.Module, images: Tensor, device: torch.device) -> Te
         # and `contiguous` leave an image of one channel as it is, and every layer after it would follow.
         images = images.clone(memory_format=torch.channels_last)
     logits: Tensor = model(images)
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(dim=1)
+    # A pixel a row: across pixels, PyTorch takes exp in vectors and what is left over one by one, so that the
+    # last bit would depend on where in its tile a pixel lies.
+    rows = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(0, 2, 3, 1).contiguous()
+    return rows.softmax(dim=-1).permute(0, 3, 1, 2)
 
 
 def _put_side_by_side(parts: Iterator[tuple[Tile, Tensor]], size: Size, num_classes: int) -> Tensor:

@@ -18,6 +18,7 @@ from uvala.errors import DataError
 from uvala.log import EventLog
 from uvala.models.catalog import create_model
 from uvala.plan.budget import Clock
+from uvala.plan.probe import autocast_dtype
 from uvala.plan.schema import LengthConfig, Plan
 from uvala.runs.card import NetworkCard
 from uvala.runs.folder import RunFolder
@@ -71,7 +72,9 @@ class Training:
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=plan.optimiser.learning_rate, weight_decay=plan.optimiser.weight_decay
         )
-        self.scaler = torch.amp.GradScaler(job.device.type, enabled=plan.precision == "float16")
+        # the gradients of float16 underflow if they are not scaled
+        half = autocast_dtype(plan.precision, job.device) is torch.float16
+        self.scaler = torch.amp.GradScaler(job.device.type, enabled=half)
         self.progress = Progress()
         if resume:
             self.progress = load_checkpoint(job.run.checkpoint_path, self.model, self.optimiser)

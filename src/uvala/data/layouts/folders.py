@@ -20,9 +20,12 @@ __all__ = ["pair_folders", "pair_stems", "recognise_folders", "unique_names"]
 
 def recognise_folders(tree: Tree) -> Recognition | None:
     """Pairs of images and masks in folders; None if there is not one."""
-    named = [found for found in (_by_folders(tree), _by_stems(tree)) if found is not None]
+    found = _by_folders(tree)
+    if found is not None and not found.unpaired:
+        return found
+    named = [one for one in (found, _by_stems(tree)) if one is not None]
     # by folder names if both find as many: max keeps the first
-    return max(named, key=lambda found: len(found.samples)) if named else _by_looking(tree)
+    return max(named, key=lambda one: len(one.samples)) if named else _by_looking(tree)
 
 
 def pair_folders(tree: Tree) -> Pairing:

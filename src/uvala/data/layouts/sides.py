@@ -2,7 +2,7 @@
 
 from uvala.data.layouts.pairing import Item
 from uvala.data.layouts.tree import File, Tree
-from uvala.data.layouts.words import Side, folder_name, is_mask_stem
+from uvala.data.layouts.words import folder_name, is_mask_stem
 
 __all__ = ["by_folders", "by_stems", "is_split_folder", "split_of_folders", "told_name"]
 
@@ -28,19 +28,25 @@ def _speaks(folder: str) -> bool:
 
 
 def by_folders(tree: Tree) -> tuple[list[Item], dict[str, list[Item]]]:
-    """The files in image folders, and those in mask folders by family ("masks", "labels")."""
+    """The files in image folders, and those in mask folders by family ("masks", "labels").
+
+    Where no folder says image but some say mask, all other files are the images.
+    """
     images: list[Item] = []
+    others: list[Item] = []
     masks: dict[str, list[Item]] = {}
     for folder, files in tree.image_folders.items():
         depth = _telling(folder)
-        if depth is None:
-            continue
-        name = folder_name(folder[depth])
         place = tuple(part for at, part in enumerate(folder) if at != depth and not folder_name(part).sure)
         items = [Item(file, place, split_of_folders(folder)) for file in files]
-        side: Side | None = name.side
-        (images if side == "image" else masks.setdefault(name.family, [])).extend(items)
-    return images, masks
+        name = folder_name(folder[depth]) if depth is not None else None
+        if name is None:
+            others += items
+        elif name.side == "image":
+            images += items
+        else:
+            masks.setdefault(name.family, []).extend(items)
+    return (images or others if masks else images), masks
 
 
 def by_stems(tree: Tree) -> tuple[list[Item], list[Item]]:

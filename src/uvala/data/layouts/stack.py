@@ -24,11 +24,12 @@ def recognise_stack(tree: Tree) -> Recognition | None:
     files = [file for file in tree.images if file.suffix in _TIFF]
     if len(files) < 2:
         return None
-    candidates = [pairing for pairing in (pair_folders(tree), pair_stems(tree)) if pairing.pairs]
-    if not candidates and len(files) == 2:
-        candidates = _two_stacks(tree, Item(files[0], ()), Item(files[1], ()))
-    found = [one for one in (_read_pairs(tree, pairing) for pairing in candidates) if one is not None]
-    return max(found, key=lambda one: len(one.samples)) if found else None
+    pairing = pair_folders(tree)
+    if not pairing.pairs:
+        pairing = pair_stems(tree)
+    if not pairing.pairs and len(files) == 2:
+        pairing = _two_stacks(tree, Item(files[0], ()), Item(files[1], ()))
+    return _read_pairs(tree, pairing) if pairing.pairs else None
 
 
 def _read_pairs(tree: Tree, pairing: Pairing) -> Recognition | None:
@@ -81,14 +82,14 @@ def _samples(tree: Tree, stacks: list[tuple[Item, Item, int]]) -> list[Sample]:
     ]
 
 
-def _two_stacks(tree: Tree, first: Item, second: Item) -> list[Pairing]:
+def _two_stacks(tree: Tree, first: Item, second: Item) -> Pairing:
     if not _pages(tree, first) == _pages(tree, second) > 1:
-        return []
+        return Pairing()
     looks = [look([Source(tree.path(item.file), 0)]) for item in (first, second)]
     decided = second_is_masks(looks[0], looks[1]) if looks[0] and looks[1] else None
     if decided is None:
-        return []
-    return [Pairing([(first, second) if decided else (second, first)])]
+        return Pairing()
+    return Pairing([(first, second) if decided else (second, first)])
 
 
 def _pages(tree: Tree, item: Item) -> int:

@@ -98,19 +98,21 @@ _MASK_AFFIX = (
 )
 
 
-def _affixes(words: str, at_end: str = "") -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _affixes(words: str, more_ends: str = "$^") -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Patterns for one of the words at the start and at the end, set off by a separator or by a digit."""
     start = re.compile(rf"^(?:{words})(?:[_\-. ]+|(?=[\d(])|$)")
-    end = re.compile(rf"(?:^|[_\-. ]+|(?<=[\d)]))(?:{words}{at_end})$")
+    end = re.compile(rf"(?:^|[_\-. ]+|(?<=[\d)]))(?:{words})$|{more_ends}")
     return start, end
 
 
 _AFFIXES: dict[Side, tuple[re.Pattern[str], re.Pattern[str]]] = {
-    "image": _affixes(_IMAGE_AFFIX, at_end="|training|test"),  # DRIVE: 21_training.tif and 21_manual1.gif
+    # DRIVE: 21_training.tif and 21_manual1.gif; but "train-volume" is the image of "train-labels"
+    "image": _affixes(_IMAGE_AFFIX, more_ends=r"(?<=\d)_(?:training|test)$"),
     "mask": _affixes(_MASK_AFFIX),
 }
 
 
+@lru_cache(maxsize=1 << 16)
 def bare_stem(stem: str, side: Side) -> str:
     """`stem`, in lower case, without the words that only say image or mask: "a_Mask" -> "a", "mask" -> ""."""
     start, end = _AFFIXES[side]

@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from drawn import write_discs
+from uvala.data.dataset import read_dataset
+from uvala.errors import ConfigError
+from uvala.models.catalog import model_config
+from uvala.plan.budget import Clock
+from uvala.plan.planner import make_plan
+from uvala.plan.schema import Plan, plan_values, read_plan, write_plan
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return read_dataset(write_discs(tmp_path_factory.mktemp("plan") / "data", count=10, size=(96, 120)))
+
+
+def plan_for(dataset, budget=None, **settings):
+    length = {} if budget else {"length.steps": 5}
+    wishes = {**length, **settings}
+    return make_plan(dataset, dataset.samples, settings=wishes, clock=Clock(budget), device=CPU)
+
+
+class TestPlan:
+    def test_every_choice_has_a_reason(self, dataset):
+        plan, reasons = plan_for(dataset)
+        assert all(reasons.values())
+        assert reasons.keys() <= plan_values(plan).keys()
+
+    def test_patches_are_no_larger_than_the_images_need(self, dataset):
+        plan, reasons = plan_for(dataset)
+        assert plan.patches.size == 96
+        assert "96 pixels" in reasons["patches.size"]
+
+    def test_what_the_user_sets_wins(self, dataset):
+        plan, reasons = plan_for(dataset, **{"patches.size": 64, "model.options.width": 5})
+        assert (plan.patches.size, plan.model.options["width"]) == (64, 5)
+        assert reasons["patches.size"] == "set by you"
+
+    def test_without_a_budget_the_plan_is_the_same_on_every_run(self, dataset):
+        assert plan_for(dataset) == plan_for(dataset)
+
+    def test_every_option_it_chooses_is_one_of_the_network(self, dataset):
+        plan, _ = plan_for(dataset)
+        assert plan.model.options.keys() <= model_config("unet").model_fields.keys()
+
+    def test_a_larger_budget_never_buys_a_narrower_network(self, dataset):
+        # a second and an hour: far enough apart for any noise of the machine
+        small, large = (plan_for(dataset, budget)[0].model.options["width"] for budget in (1, 3600))
+        assert small <= 24 <= large
+
+    def test_survives_its_file_with_its_reasons(self, dataset, tmp_path):
+        plan, reasons = plan_for(dataset)
+        write_plan(tmp_path / "plan.toml", plan, reasons)
+        assert read_plan(tmp_path / "plan.toml") == plan
+        assert f"# {reasons['patches.size']}\nsize = 96" in (tmp_path / "plan.toml").read_text()
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"patches.size": 4}, "patches.size = 4"),
+            ({"loss.dice": 0, "loss.cross_entropy": 0}, "at least one of cross_entropy and dice"),
+            ({"device": "tpu"}, "device = 'tpu'"),
+            ({"augment.scales": 2}, r"did you mean 'augment\.scale'"),
+        ],
+    )
+    def test_an_impossible_setting_is_refused(self, dataset, settings, words):
+        with pytest.raises(ConfigError, match=words):
+            plan_for(dataset, **settings)
+
+
+def test_images_of_very_different_brightness_are_scaled_one_by_one(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    folder = write_discs(tmp_path / "data", count=6)
+    for index in range(3):
+        path = folder / f"images/{index:02d}.png"
+        Image.fromarray((np.array(Image.open(path)) // 8).astype(np.uint8)).save(path)
+    plan, reasons = plan_for(read_dataset(folder))
+    assert plan.normalisation.by == "image"
+    assert "times as bright" in reasons["normalisation.by"]
+
+
+def test_the_schema_describes_every_setting():
+    from uvala.config import options
+
+    assert all(info.description for _, info in options(Plan))
