@@ -293,9 +293,9 @@ class TestRefusals:
         (sound.root / "images").rename(sound.root / "x")
         (sound.root / "masks").rename(sound.root / "images")
         (sound.root / "x").rename(sound.root / "masks")
-        found = findings(sound)["masks"]
-        assert "look like photographs" in found.found
-        assert "swapped" in found.fix
+        found = findings(sound)["swapped"]
+        assert found.severity == "error"
+        assert "images with at most 2 values, and masks with up to 1" in found.found
 
     def test_everything_at_once_is_still_a_report(self, sound):
         (sound.root / "masks/s00.png").write_bytes(b"nothing")

@@ -24,9 +24,15 @@ def blocking_findings(survey: Survey, *, fewest: int = 2, channels: int | None =
     decides where it is None.
     """
     wanted = channels or survey.toml.channels
-    found = [_unreadable(survey), _size_mismatches(survey), _tiny(survey), _channels(survey, wanted)]
-    few = _too_few(survey, fewest)
-    return [each for each in (few, *found) if each is not None]
+    found = [
+        _too_few(survey, fewest),
+        _unreadable(survey),
+        _swapped(survey),
+        _size_mismatches(survey),
+        _tiny(survey),
+        _channels(survey, wanted),
+    ]
+    return [each for each in found if each is not None]
 
 
 def file_findings(survey: Survey) -> list[Finding]:
@@ -76,6 +82,23 @@ def _unreadable(survey: Survey) -> Finding | None:
         expected=first.expected,
         fix=first.fix,
         files=tuple(problem.file for problem in problems),
+    )
+
+
+def _swapped(survey: Survey) -> Finding | None:
+    """Images with the few values of masks beside masks with the many values of images."""
+    images = [facts.distinct for facts in survey.images.values() if facts.distinct is not None]
+    masks = [facts.distinct for facts in survey.masks if facts.objects is None]
+    few, many = sum(number <= 16 for number in images), sum(number > 40 for number in masks)
+    if min(few, many) < max(1, 0.9 * len(survey.facts)):
+        return None
+    return Finding(
+        kind="swapped",
+        severity="error",
+        found=f"images with at most {max(n for n in images if n <= 16)} values, and masks with up to "
+        f"{max(masks):,}: they look swapped",
+        expected="pictures as images, and masks with one value or colour for each class",
+        fix="swap the two folders, or the two columns of the manifest",
     )
 
 

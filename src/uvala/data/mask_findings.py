@@ -98,7 +98,8 @@ def _jpeg(masks: Sequence[MaskFacts]) -> Finding | None:
     return Finding(
         kind="jpeg-mask",
         severity="warning",
-        found=f"{count(len(names), 'mask')} saved with loss (JPEG), which blurs the values at every edge",
+        found=f"{count(len(names), 'mask')} saved with loss (JPEG), which blurs edges and swallows thin "
+        "classes",
         fix="export the masks again as PNG; until then each pixel is read as the nearest class",
         files=names,
     )

@@ -135,6 +135,7 @@ def drawn_values(pool: PooledValues, space: Space, *, lossy: bool) -> tuple[int,
         return None  # class numbers, or close greys: nothing between them can be told from a class
     reach = _reach(span)
     enough = max(2e-4 * pool.total, 1)
+    inner = int(pool.inner.sum())
     free = np.ones(len(places), bool)
     peaks: list[int] = []
     for place in np.argsort(-pool.inner, kind="stable"):
@@ -154,8 +155,9 @@ def drawn_values(pool: PooledValues, space: Space, *, lossy: bool) -> tuple[int,
     solid = (pool.inner[rest] > 0.1 * pool.pixels[rest]) & (pool.inner[rest] >= enough)
     if (solid & (distance > (8 if lossy else 0))).any():  # JPEG shifts whole areas by a few levels
         return None
-    if pool.pixels[rest][distance > reach].sum() > 0.15 * pool.pixels.sum():
-        return None
+    far = distance > reach
+    if pool.pixels[rest][far].sum() > 0.4 * pool.pixels.sum() or pool.inner[rest][far].sum() > 0.01 * inner:
+        return None  # more between the drawn values than edges can be
     if rest.sum() < (1 if lossy else 3):
         return None  # one or two values without inner pixels are thin classes, such as outlines
     drawn = pool.values[sorted(peaks)].tolist()
@@ -203,6 +205,7 @@ def _tidy(value: int, space: Space) -> int:
     parts = [value] if space == "numbers" else [value >> 16 & 255, value >> 8 & 255, value & 255]
     if max(parts) > 255:
         return value
-    near = [int(levels[np.abs(levels - part).argmin()]) for part in parts]
-    tidy = [level if abs(level - part) <= 4 else part for level, part in zip(near, parts, strict=True)]
+    tidy = [int(levels[np.abs(levels - part).argmin()]) for part in parts]
+    if max(abs(level - part) for level, part in zip(tidy, parts, strict=True)) > 4:
+        return value  # a colour of its own
     return tidy[0] if space == "numbers" else tidy[0] << 16 | tidy[1] << 8 | tidy[2]

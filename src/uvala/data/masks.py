@@ -19,7 +19,6 @@ from uvala.config import Config
 from uvala.errors import MaskError
 from uvala.images.read import RawMask
 from uvala.images.write import write_mask
-from uvala.instances.components import connected_components
 
 __all__ = ["ClassEntry", "EncodingRow", "MaskEncoding", "object_labels", "pack_colours", "unpack_colour"]
 
@@ -132,6 +131,9 @@ class MaskEncoding(Config):
         IGNORE becomes the ignore value where the encoding has one, and class 0 elsewhere.
         """
         if self.kind == "instances":
+            # SciPy takes 0.3 s to import, and only predictions of objects need it
+            from uvala.instances.components import connected_components
+
             labels = connected_components(classes == 1)
             dtype = np.dtype(self.dtype)
             return labels.astype(dtype) if labels.max(initial=0) <= np.iinfo(dtype).max else labels

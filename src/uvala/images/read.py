@@ -83,7 +83,11 @@ def read_image(source: Source | Path) -> Image:
 
     ImageError, with the name of the file, if it is missing, empty, damaged, cut off or no image.
     """
-    pixels = _decode(source)
+    with _errors_named(_path_of(source)):
+        return _image(_decode(source))
+
+
+def _image(pixels: Pixels) -> Image:
     array, notes = pixels.channels, pixels.notes
     if pixels.palette is not None:
         array = _look_up(array[0], pixels.palette)
@@ -108,7 +112,11 @@ def read_mask(source: Source | Path) -> RawMask:
     NaN, two or more than three channels, several pages at once.
     """
     path = _path_of(source)
-    pixels = _decode(source)
+    with _errors_named(path):
+        return _mask(path, _decode(source))
+
+
+def _mask(path: Path, pixels: Pixels) -> RawMask:
     channels = upright(pixels.channels, pixels.orientation)
     if pixels.pages > 1:
         raise ImageError(
@@ -163,15 +171,14 @@ def _path_of(source: Source | Path) -> Path:
 def _decode(source: Source | Path) -> Pixels:
     path = _path_of(source)
     page = source.page if isinstance(source, Source) else None
-    with _errors_named(path):
-        kind = _kind(path)
-        if kind == "tiff":
-            return decode_tiff(path, page)
-        if page:
-            raise ImageError(
-                found=f"page {page} asked of {path}", expected="a multi-page TIFF", fix="leave the page away"
-            )
-        return decode_npy(path) if kind == "npy" else decode_raster(path, kind)
+    kind = _kind(path)
+    if kind == "tiff":
+        return decode_tiff(path, page)
+    if page:
+        raise ImageError(
+            found=f"page {page} asked of {path}", expected="a multi-page TIFF", fix="leave the page away"
+        )
+    return decode_npy(path) if kind == "npy" else decode_raster(path, kind)
 
 
 def _kind(path: Path) -> str:

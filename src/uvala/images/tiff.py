@@ -234,6 +234,11 @@ def _require_whole_segments(page: Any, size: int) -> None:
     ends = np.add(page.dataoffsets, page.databytecounts, dtype=np.int64)
     if len(ends) == 0 or ends.max() > size:
         raise ValueError("the file ends before its pixels do")
+    # a wrong size in the header would cost gigabytes before anything else finds it out
+    if len(ends) < math.prod(page.chunked):
+        raise ValueError(
+            f"{len(ends)} strips or tiles do not make {page.imagewidth}x{page.imagelength} pixels"
+        )
 
 
 def _require_whole_directories(stream: IO[bytes]) -> None:

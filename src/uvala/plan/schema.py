@@ -59,6 +59,12 @@ class OptimiserConfig(Config):
     warmup: float = Field(
         0.05, ge=0, lt=1, description="share of the training in which the learning rate rises"
     )
+    average: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="decay of the running average of the weights that is kept; 0: the last ones",
+    )
     clip: float = Field(
         5.0, gt=0, description="largest norm of a gradient; a larger one is scaled down to it"
     )

@@ -1,6 +1,7 @@
 """All that a resume needs in one safetensors file: weights, the optimiser's moments, progress."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,12 @@ class Progress(Config):
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+    path: Path, models: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Write everything to `path`, whole or not at all."""
-    tensors: dict[str, Tensor] = {f"model.{key}": value for key, value in model.state_dict().items()}
+    """Write everything to `path`, whole or not at all. models: networks by a name of your choice."""
+    tensors: dict[str, Tensor] = {
+        f"{name}.{key}": value for name, model in models.items() for key, value in model.state_dict().items()
+    }
     state = optimiser.state_dict()
     for index, values in state["state"].items():
         tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
@@ -43,13 +46,16 @@ def save_checkpoint(
     write_bytes(path, save(plain, metadata))
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
-    """Fill `model` and `optimiser` from `path`; where the training was. RunError if that is impossible."""
+def load_checkpoint(
+    path: Path, models: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer
+) -> Progress:
+    """Fill `models` and `optimiser` from `path`; where the training was. RunError if that is impossible."""
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata()
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
-        model.load_state_dict(_below("model.", tensors))
+        for name, model in models.items():
+            model.load_state_dict(_below(f"{name}.", tensors))
         moments: dict[int, dict[str, Any]] = {}
         for key, value in _below("optimiser.", tensors).items():
             index, _, name = key.partition(".")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uvala.augment.spatial import window_margin
 from uvala.data.dataset import Dataset
@@ -22,6 +22,7 @@ from uvala.plan.probe import autocast_dtype
 from uvala.plan.schema import LengthConfig, Plan
 from uvala.runs.card import NetworkCard
 from uvala.runs.folder import RunFolder
+from uvala.training.average import WeightAverage
 from uvala.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from uvala.training.pace import BudgetPace, Pace, StepPace
 from uvala.training.schedule import learning_rate
@@ -69,6 +70,7 @@ class Training:
         self.model = create_model(
             network.name, in_channels=network.in_channels, num_classes=network.num_classes, **network.options
         ).to(job.device)
+        self.average = WeightAverage(self.model, plan.optimiser.average)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=plan.optimiser.learning_rate, weight_decay=plan.optimiser.weight_decay
         )
@@ -77,7 +79,7 @@ class Training:
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=half)
         self.progress = Progress()
         if resume:
-            self.progress = load_checkpoint(job.run.checkpoint_path, self.model, self.optimiser)
+            self.progress = load_checkpoint(job.run.checkpoint_path, self._models, self.optimiser)
         if self.progress.scale is not None:
             self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": self.progress.scale})
         self.store = ImageStore(job.dataset, plan.normalisation)
@@ -103,6 +105,7 @@ class Training:
                 rate = learning_rate(self.pace.share(self.progress.step), self.job.plan.optimiser)
                 meter.add(step(self.progress.step, *batches.next(), rate), rate)
                 self._note(step=self.progress.step + 1, waited=waited + batches.waited)
+                self.average.update(self.model, self.progress.step)
                 if self.pace.validation_due(self.progress.step):
                     self._judge()
                     self._save()
@@ -112,14 +115,17 @@ class Training:
                     self._save()
                     saved = time.monotonic()
                 meter.report(self.progress)
-        # saved before the validation that a stop adds, so that a resume does what an unstopped training had
-        # done
+        # before the validation that a stop adds: a resume then does what an unstopped training had done
         self._save()
         if self.progress.step != self._judged_step:
             self._judge()
             if not stopped:
                 self._save()
         return not stopped
+
+    @property
+    def _models(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average.model}
 
     def _make_batch(self, number: int) -> tuple[Tensor, Tensor]:
         windows, masks = self.sampler.windows(number)
@@ -130,13 +136,15 @@ class Training:
         job, progress = self.job, self.progress
         limit = math.inf if progress.validated else self.pace.validation_limit
         judges = self.judges[: progress.validated or len(self.judges)]
-        found = validate(self.model, self.store, judges, job.network, job.plan.tiles, job.device, limit)
+        found = validate(
+            self.average.model, self.store, judges, job.network, job.plan.tiles, job.device, limit
+        )
         self.pace.validated(progress.step, found.seconds, found.pixels)
         self.seconds_per_pixel = found.seconds / found.pixels
         self._judged_step = progress.step
         best = progress.best_dice is None or found.mean_dice > progress.best_dice
         if best:
-            job.run.write_weights(self.model.state_dict())
+            job.run.write_weights(self.average.model.state_dict())
             self._note(best_step=progress.step, best_dice=found.mean_dice)
         self._note(validated=found.images)
         job.log(
@@ -154,7 +162,7 @@ class Training:
 
     def _save(self) -> None:
         self._note(scale=self.scaler.get_scale() if self.scaler.is_enabled() else None)
-        save_checkpoint(self.job.run.checkpoint_path, self.model, self.optimiser, self.progress)
+        save_checkpoint(self.job.run.checkpoint_path, self._models, self.optimiser, self.progress)
 
     def _note(self, **changes: object) -> None:
         self.progress = self.progress.model_copy(update=changes)
