@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from uvala.errors import ConfigError, did_you_mean
 
-__all__ = ["Config", "build", "options", "override", "parse_assignment", "read_toml", "to_toml"]
+__all__ = ["Config", "build", "flat", "options", "override", "parse_assignment", "read_toml", "to_toml"]
 
 
 class Config(BaseModel):
@@ -77,10 +77,21 @@ def override(config: C, assignments: Mapping[str, Any], *, where: str) -> C:
     return build(type(config), values, where=where)
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Tables within tables as one: {"a": {"b": 1}} and {"a.b": 1} are both {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        found |= flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return found
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; ConfigError with the line if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(found=f"no file {path}", expected="a TOML file", fix="check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(found=f"{path}: {error}", expected="a TOML file", fix="mend that line") from None
 

@@ -35,6 +35,11 @@ class EventLog:
         for listener in self.listeners:
             listener(event)
 
+    def tell(self, kind: str, **values: Any) -> None:
+        """Say an event to the listeners only: what is of no interest afterwards."""
+        for listener in self.listeners:
+            listener({"event": kind, **values})
+
     def append(self, event: Event) -> None:
         """Write an event that the listeners have heard already."""
         if self.path is not None:
@@ -46,7 +51,7 @@ def read_events(path: Path) -> Iterator[Event]:
     """The events of a log file; a last line that a power cut left incomplete is passed over."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             try:
                 yield json.loads(line)

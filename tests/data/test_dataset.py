@@ -8,7 +8,7 @@ from PIL import Image
 
 from uvala.arrays import IGNORE
 from uvala.data.dataset import convert_channels, read_dataset
-from uvala.errors import ConfigError, DataError, LayoutError, MaskError, ShapeError, UvalaError
+from uvala.errors import ConfigError, DataError, LayoutError, MaskError, ShapeError, SplitError, UvalaError
 
 
 def mask_of(drawn, seed, value=255):
@@ -131,7 +131,7 @@ class TestUnderstood:
         drawn.pairs(4)
         dataset = read_dataset(drawn.root)
         assert [each.name for each in dataset.subset(["s03.png", "s01.png"])] == ["s01.png", "s03.png"]
-        with pytest.raises(KeyError, match="nobody"):
+        with pytest.raises(SplitError, match="no image nobody"):
             dataset.subset(["nobody"])
 
     def test_grey_and_rgb_become_one_where_dataset_toml_says_so(self, drawn):

@@ -334,6 +334,19 @@ class TestRefusals:
         with pytest.raises(MaskError, match=r"3,0\d\d colours in 1 mask"):
             found_in([np.repeat(np.repeat(blocks, 8, 0), 8, 1)])
 
+    def test_noise_in_which_no_two_pixels_are_equal_is_not_a_thousand_objects(self):
+        noise = np.random.default_rng(0).permutation(64 * 64).reshape(64, 64)
+        with pytest.raises(MaskError, match="look like photographs"):
+            found_in([noise, noise.T], as_type=np.uint16)
+
+    def test_one_mask_of_object_numbers_among_masks_of_classes_is_named(self, drawn):
+        masks = [discs(drawn, seed, [0, 255]) for seed in range(20)]
+        masks[7] = drawn.discs(7, 14)
+        with pytest.raises(
+            MaskError, match=r"1 mask with up to 15 values, most of them in no other mask: m007\.png"
+        ):
+            found_in(masks)
+
     def test_grey_images_as_masks_are_not_two_hundred_classes(self, drawn):
         with pytest.raises(MaskError, match="look like photographs"):
             found_in([drawn.image_of(drawn.discs(seed), seed) for seed in range(3)])
@@ -397,6 +410,13 @@ class TestDatasetToml:
         masks = [discs(drawn, 0, [0, 1]), discs(drawn, 1, [0, 2])]
         with pytest.raises(MaskError, match=r"values 2 in 1 mask: m001\.png.*ignore = \[\.\.\.\]"):
             found_in(masks, toml=DatasetToml(classes={"a": 0, "b": 1}))
+
+    def test_blurred_masks_are_read_with_the_classes_that_it_names(self, drawn):
+        masks = [jpeg(discs(drawn, seed, [0, 255])) for seed in range(3)]
+        found = found_in(masks, toml=DatasetToml(classes={"ground": 0, "cell": 255}), lossy=True)
+        assert (found.encoding.snap, found.encoding.names) == (True, ("ground", "cell"))
+        with pytest.raises(MaskError, match=r"only the values in dataset\.toml: 0, 1"):
+            found_in(masks, toml=DatasetToml(classes={"ground": 0, "cell": 1}), lossy=True)
 
     def test_colours_name_the_classes_of_colour_masks(self, drawn):
         masks = [coloured(discs(drawn, seed, [0, 1]), [[0, 0, 0], [200, 30, 40]]) for seed in range(2)]

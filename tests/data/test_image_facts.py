@@ -32,7 +32,7 @@ def test_pixels_that_are_not_finite_are_seen_and_left_out():
 
 def test_an_image_of_nan_alone_has_facts_too():
     facts = look_at_image(Image(np.full((1, 9, 9), np.nan, np.float32)))
-    assert (facts.finite, facts.mean, facts.thumbnail.any()) == (False, (0.0,), False)
+    assert (facts.finite, facts.constant, facts.mean, facts.thumbnail.any()) == (False, True, (0.0,), False)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (33, 31), (300, 17)], ids=str)

@@ -1,12 +1,11 @@
 """What the report of a run shows, gathered from the run folder, the data and the scores."""
 
 from pathlib import Path
-from typing import Any
 
 import uvala
 from uvala.api.scoring import Gallery
 from uvala.data.dataset import Dataset
-from uvala.evaluation.scores import Scores, verdict
+from uvala.evaluation.scores import Scores
 from uvala.log import read_events
 from uvala.report.pages import Card, Example, ReportData, write_report
 from uvala.runs.folder import RunFolder
@@ -39,7 +38,6 @@ def write_run_report(run: RunFolder, dataset: Dataset, scores: Scores, gallery: 
             worst=gallery.ranked(),
             typical=gallery.typical(scores.median_dice),
             samples=_examples(run, dataset),
-            warnings=[*verdict(scores), *_texts(events, "warning")],
         ),
     )
 
@@ -59,7 +57,7 @@ def _facts(run: RunFolder, dataset: Dataset) -> Card:
         device=card.training.device,
         machine=card.training.machine,
         seed=run.plan.seed,
-        finished=card.created,
+        finished=card.training.ended or card.created,
         versions={"uvala": uvala.__version__, "torch": card.torch},
     )
 
@@ -71,10 +69,6 @@ def _examples(run: RunFolder, dataset: Dataset) -> list[Example]:
         Example(sample.name, dataset.image(sample), dataset.classes(sample))
         for sample in training[::every][:_SAMPLES]
     ]
-
-
-def _texts(events: list[dict[str, Any]], kind: str) -> list[str]:
-    return list(dict.fromkeys(event["text"] for event in events if event.get("event") == kind))
 
 
 def _short(path: Path) -> str:

@@ -1,5 +1,6 @@
 """A trained network in Python: load it, predict with it, score it."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +11,8 @@ from numpy.typing import ArrayLike
 from uvala.api.scoring import score_samples
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.sample import Sample
-from uvala.data.splits import Split, make_split
-from uvala.errors import SplitError
+from uvala.data.split_lists import decided_sides
+from uvala.errors import SplitError, did_you_mean
 from uvala.evaluation.scores import Scores
 from uvala.files import claim_folder
 from uvala.plan.schema import Plan
@@ -80,7 +81,7 @@ class Run:
         """Predict files, folders and globs into the new folder `out`; what was written, what failed."""
         found = find_inputs(inputs)
         predictor = self.predictor
-        claim_folder(Path(out), purpose="the predictions")
+        claim_folder(Path(out).expanduser(), purpose="the predictions")
         results: list[Output | Failure] = []
         for result in predict_files(
             predictor, found, Path(out), probabilities=probabilities, overlays=overlays
@@ -101,10 +102,10 @@ class Run:
     ) -> Scores:
         """Scores of the network on a data set with masks.
 
-        subset: "test", "val", "train" or "all". split: a JSON file with lists of names. Without it the run's
-        own
-        split holds on the data that it was trained on, and any other data set is scored as its own split or,
-        if it has none, as a whole. SplitError if the subset has no images.
+        subset: "test", "val", "train" or "all". split: a JSON file with lists of names under these. Without
+        it, images that the run trained on or chose its weights by are known again by their pixels, whatever
+        they are called now, and "test" is every image that is neither; a data set of which it knows no image
+        is split as its own folders or lists say. SplitError if the subset has no images.
         """
         dataset = read_dataset(data, encoding=self.card.encoding, channels=self.card.data.channels)
         samples = self._samples(dataset, subset, None if split is None else Path(split))
@@ -113,34 +114,32 @@ class Run:
     def _samples(self, dataset: Dataset, subset: str, file: Path | None) -> tuple[Sample, ...]:
         if subset not in SUBSETS:
             raise SplitError(
-                found=f"subset '{subset}'", expected=f"one of {', '.join(SUBSETS)}", fix="choose one of these"
+                found=f"subset '{subset}'", expected="a subset", fix=did_you_mean(subset, SUBSETS)
             )
         if subset == "all":
             return dataset.samples
-        split = self._split(dataset, file)
-        names = getattr(split, subset)
-        if not names:
-            others = [
-                f"{each} ({len(getattr(split, each))} images)" for each in SUBSETS[:3] if getattr(split, each)
-            ]
+        sides, origin = self._sides(dataset, file)
+        chosen = tuple(sample for sample in dataset.samples if sides.get(sample.name) == subset)
+        if not chosen:
+            counts = Counter(sides.values())
+            others = [f"--subset {side} ({counts[side]})" for side in SUBSETS if counts[side]]
             raise SplitError(
-                found=f"no '{subset}' images in {dataset.root} ({split.origin})",
-                expected="a subset that has images",
-                fix=f"choose --subset all, or one of {', '.join(others)}",
+                found=f"no image of the subset '{subset}' in {dataset.root} ({origin})",
+                expected="at least one",
+                fix=f"choose {', '.join([*others, '--subset all'])}",
             )
-        return dataset.subset(names)
+        return chosen
 
-    def _split(self, dataset: Dataset, file: Path | None) -> Split:
-        own = self.folder.split
-        if file is not None:
-            return make_split(dataset, seed=self.plan.seed, file=file)
-        if {*own.train, *own.val, *own.test} <= {sample.name for sample in dataset.samples}:
-            return own
-        if any(sample.split for sample in dataset.samples):
-            return make_split(dataset, seed=self.plan.seed)
-        return Split(
-            test=tuple(sample.name for sample in dataset.samples), origin="data that was never trained on"
-        )
+    def _sides(self, dataset: Dataset, file: Path | None) -> tuple[dict[str, str], str]:
+        """Which subset each image belongs to, and who says so."""
+        decided, origin = decided_sides(dataset.samples, dataset.root, file)
+        split, contents = self.folder.split, self.folder.contents
+        used = {contents[name]: side for side in ("train", "val") for name in getattr(split, side)}
+        known = {name: used[content] for name, content in dataset.contents.items() if content in used}
+        if file is not None or (decided and not known):
+            return decided, "; ".join(origin)
+        fresh = dict.fromkeys((sample.name for sample in dataset.samples), "test")
+        return fresh | known, "test is what the run neither trained on nor chose its weights by"
 
 
 def load_run(path: str | Path, *, device: str = "auto") -> Run:

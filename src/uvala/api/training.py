@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,15 +16,15 @@ import uvala
 from uvala.api.reporting import write_run_report
 from uvala.api.run import Run
 from uvala.api.scoring import Gallery, score_samples
-from uvala.config import override
+from uvala.config import build, flat, override
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.sample import Sample
 from uvala.data.splits import Split, make_split
-from uvala.errors import ConfigError
-from uvala.evaluation.scores import verdict, write_csv
+from uvala.errors import ConfigError, RunError
+from uvala.evaluation.scores import Scores, verdict, write_csv
 from uvala.files import write_text
 from uvala.log import Event, EventLog, Listener, read_events
-from uvala.models.catalog import create_model
+from uvala.models.catalog import create_model, model_config
 from uvala.models.facts import measure
 from uvala.plan.budget import DEFAULT, Clock, parse_duration
 from uvala.plan.planner import make_plan
@@ -37,13 +38,12 @@ from uvala.training.stop import StopSignal
 
 __all__ = ["train"]
 
-_AFTER_SECONDS = (
-    5.0  # loading the weights again, reading a few images and drawing the page, on a slow machine
-)
-_REPORT_SECONDS = (
-    2.5  # of these, what is left for the page: scoring ends here, if need be before its last image
-)
-_STOPPED_SCORING_SECONDS = 10.0  # who presses Ctrl-C wants the result soon
+# loading the weights again, reading a few images and drawing the page, on a slow machine
+_AFTER_SECONDS = 5.0
+# of these, what is left for the page: scoring ends here, if need be before its last image
+_REPORT_SECONDS = 2.5
+# who presses Ctrl-C wants the result soon, and wants it to be more than one image
+_BRIEF_SCORING = 10.0
 
 
 def train(
@@ -76,40 +76,85 @@ def train(
     Raises a UvalaError for data, settings or folders that cannot be used.
     """
     started = time.monotonic() if started is None else started
+    data = Path(data).expanduser()
     if resume:
-        return _resume(Path(data), out, listener, started)
+        asked = {
+            "budget": budget,
+            "epochs": epochs,
+            "model": model,
+            "split": split,
+            "seed": seed,
+            "--set": settings,
+        }
+        _refuse_changes({name: value for name, value in asked.items() if value})
+        return _resume(data, out, device, listener, started)
     wishes = _wishes(settings or {}, budget=budget, epochs=epochs, model=model, seed=seed, device=device)
     base = override(Plan(), wishes, where="the settings")
     clock = Clock(base.length.budget, started=started)
     torch_device = pick_device(base.device)
+    # what can be refused is refused before the data are read
+    build(model_config(base.model.name), base.model.options, where=f"the options of {base.model.name}")
+    out = Path(out).expanduser() if out is not None else _default_out(data)
+    create_run(out)
+    try:
+        return _train(data, out, wishes, split, clock, torch_device, listener, started)
+    except BaseException:
+        if not (out / "card.json").exists():
+            shutil.rmtree(out)  # new or empty before: nothing is left of a training that never began
+        raise
+
+
+def _train(
+    data: Path,
+    out: Path,
+    wishes: dict[str, Any],
+    split: str | Path | None,
+    clock: Clock,
+    device: torch.device,
+    listener: Listener | None,
+    started: float,
+) -> Run:
+    """Read, plan, write down, train."""
     early: list[Event] = []
     say = EventLog(None, early.append, *([listener] if listener else []), started=started)
-
+    base = override(Plan(), wishes, where="the settings")
     dataset = read_dataset(data, progress=_reading(say))
     for note in dataset.notes:
         say("note", text=note)
-    parts = make_split(dataset, seed=base.seed, file=None if split is None else Path(split))
+    parts = make_split(dataset, seed=base.seed, file=None if split is None else Path(split).expanduser())
     say("data", table=_table(dataset), **_counts(parts), origin=parts.origin)
     plan, reasons = make_plan(
-        dataset, dataset.subset(parts.train), settings=wishes, clock=clock, device=torch_device
+        dataset, dataset.subset(parts.train), settings=wishes, clock=clock, device=device
     )
     network = _network(plan, dataset)
     values = plan_values(plan)
     for path, reason in reasons.items():
         say("plan", path=path, value=values.get(path), reason=reason)
 
-    run = create_run(Path(out) if out is not None else _default_out(dataset))
+    run = RunFolder(out)
     write_plan(run.plan_path, plan, reasons)
     run.write_split(parts)
-    run.write_card(_card(dataset, parts, plan, network, torch_device))
+    run.write_contents(dataset.contents)
     write_text(run.log_path, "")
     log = EventLog(run.log_path, *([listener] if listener else []), started=started)
     for event in early:
         log.append(event)
-    return _fit(run, dataset, parts, clock, torch_device, log, resume=False)
+    run.write_card(_card(dataset, parts, plan, network, device))
+    return _fit(run, dataset, parts, clock, device, log)
 
 
-def _resume(data: Path, out: str | Path | None, listener: Listener | None, started: float) -> Run:
+def _refuse_changes(asked: Mapping[str, Any]) -> None:
+    if asked:
+        raise ConfigError(
+            found=f"--resume together with {', '.join(asked)}",
+            expected="the plan of the run that is resumed",
+            fix="leave these out, or train anew with another --out",
+        )
+
+
+def _resume(
+    data: Path, out: str | Path | None, device: str | None, listener: Listener | None, started: float
+) -> Run:
     """Go on with the training of a run folder where its last checkpoint was."""
     if out is None:
         raise ConfigError(
@@ -118,15 +163,22 @@ def _resume(data: Path, out: str | Path | None, listener: Listener | None, start
             fix="name it with --out RUN",
         )
     run = open_run(out)
+    if run.card.training.finished:
+        raise RunError(
+            found=f"{run.path}, whose training is finished",
+            expected="a training that was cut off or stopped",
+            fix="use it as it is, or train anew with another --out",
+        )
     progress = read_progress(run.checkpoint_path)
+    torch_device = pick_device(device or run.plan.device)
     clock = Clock(run.plan.length.budget, started=started, used=progress.seconds)
     card = run.card
     dataset = read_dataset(data, encoding=card.encoding, channels=card.data.channels)
+    dataset.subset([*run.split.train, *run.split.val, *run.split.test])  # refused before anything is written
     _drop_events_after(run.log_path, progress)
     log = EventLog(run.log_path, *([listener] if listener else []), started=started - progress.seconds)
     log("note", text=f"resumed after step {progress.step}")
-    device = pick_device(run.plan.device)
-    return _fit(run, dataset, run.split, clock, device, log, resume=run.checkpoint_path.is_file())
+    return _fit(run, dataset, run.split, clock, torch_device, log, progress=progress)
 
 
 def _fit(
@@ -136,10 +188,9 @@ def _fit(
     clock: Clock,
     device: torch.device,
     log: EventLog,
-    *,
-    resume: bool,
+    progress: Progress | None = None,
 ) -> Run:
-    """Train, score the best weights, write the report."""
+    """Train, from `progress` on if given, score the best weights, write the report."""
     card = run.card
     subset = "test" if parts.test else "val"
     scored = dataset.subset(getattr(parts, subset))
@@ -157,30 +208,50 @@ def _fit(
         seconds_after=_AFTER_SECONDS + 0.005 * (clock.budget or 0.0),
     )
     with StopSignal() as stop:
-        training = Training(job, resume=resume)
-        finished = training.run(lambda: stop.asked)
-        _write_training(run, training, finished, clock)
-        if not finished:
+        training = Training(job, resume=progress is not None and progress.step > 0)
+        ended = training.run(lambda: stop.asked)
+        _write_training(run, training, clock, device, finished=False)
+        if not ended:
             log(
-                "warning",
-                text=f"stopped at step {training.progress.step}; go on with --resume --out {run.path}",
+                "warning", text=f"stopped at step {training.progress.step}; --resume --out {run.path} goes on"
             )
-        limit = _scoring_limit(clock, stopped=not finished)
-        predictor = Predictor(run, str(device))
-        gallery = Gallery(card.network.num_classes)
-        scores = score_samples(
-            predictor, dataset, _shuffled(scored, run.plan.seed), subset=subset, gallery=gallery, until=limit
-        )
-        if len(scores.images) < len(scored):
-            log("note", text=f"scored {len(scores.images)} of {len(scored)} images, as many as time allowed")
-        for sentence in verdict(scores):
-            log("warning", text=sentence)
-        scores.to_json(run.scores_path)
-        write_csv(scores, run.path / "scores.csv")
-        write_run_report(run, dataset, scores, gallery)
-    _write_training(run, training, finished, clock)
-    log("end", finished=finished, mean_dice=scores.mean_dice, subset=subset, report=str(run.report_path))
+        # a resume near the end of its budget has no time left, and yet its scores must be worth something
+        seconds = _BRIEF_SCORING if progress is not None or not ended else 0.0
+        limit = _scoring_limit(clock, stop, at_least=seconds, at_most=math.inf if ended else seconds)
+        scores = _score(run, dataset, scored, subset, device, log, limit)
+    _write_training(run, training, clock, device, finished=ended)
+    log("end", finished=ended, mean_dice=scores.mean_dice, subset=subset, report=str(run.report_path))
     return Run(run, str(device))
+
+
+def _score(
+    run: RunFolder,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    subset: str,
+    device: torch.device,
+    log: EventLog,
+    over: Callable[[], bool],
+) -> Scores:
+    """Score the best weights on `samples` until `over()`, and write scores and report."""
+    gallery = Gallery(run.card.network.num_classes)
+    scores = score_samples(
+        Predictor(run, str(device)),
+        dataset,
+        _shuffled(samples, run.plan.seed),
+        subset=subset,
+        gallery=gallery,
+        until=over,
+        progress=lambda done, total: log.tell("scoring", done=done, total=total),
+    )
+    if len(scores.images) < len(samples):
+        log("note", text=f"scored {len(scores.images)} of {len(samples)} images, as many as time allowed")
+    for sentence in verdict(scores):
+        log("warning", text=sentence)
+    scores.to_json(run.scores_path)
+    write_csv(scores, run.path / "scores.csv")
+    write_run_report(run, dataset, scores, gallery)
+    return scores
 
 
 def _wishes(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
@@ -192,7 +263,10 @@ def _wishes(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
         "seed": "seed",
         "device": "device",
     }
-    wishes = {**settings, **{paths[name]: value for name, value in named.items() if value is not None}}
+    wishes = {
+        **flat(settings),
+        **{paths[name]: value for name, value in named.items() if value is not None},
+    }
     if not any(path.startswith("length.") for path in wishes):
         wishes["length.budget"] = DEFAULT
     if "length.budget" in wishes:
@@ -227,7 +301,7 @@ def _card(dataset: Dataset, parts: Split, plan: Plan, network: NetworkCard, devi
         normalisation=plan.normalisation,
         tiles=plan.tiles,
         data=DataCard(
-            name=dataset.root.name,
+            name=_name(dataset.root),
             layout=dataset.layout,
             channels=dataset.channels_wanted,
             dtype=dataset.dtype,
@@ -240,28 +314,29 @@ def _card(dataset: Dataset, parts: Split, plan: Plan, network: NetworkCard, devi
     )
 
 
-def _write_training(run: RunFolder, training: Training, finished: bool, clock: Clock) -> None:
+def _write_training(
+    run: RunFolder, training: Training, clock: Clock, device: torch.device, *, finished: bool
+) -> None:
     progress = training.progress
-    card = run.card
-    done = card.training.model_copy(
-        update={
-            "finished": finished,
-            "steps": progress.step,
-            "best_step": progress.best_step,
-            "best_dice": progress.best_dice,
-            "seconds": round(clock.elapsed, 2),
-            "waited": round(progress.waited, 2),
-        }
+    done = TrainingCard(
+        finished=finished,
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        steps=progress.step,
+        best_step=progress.best_step,
+        best_dice=progress.best_dice,
+        seconds=round(clock.elapsed, 2),
+        waited=round(progress.waited, 2),
+        device=str(device),
+        machine=_machine(device),
     )
-    run.write_card(card.model_copy(update={"training": done}))
+    run.write_card(run.card.model_copy(update={"training": done}))
 
 
-def _scoring_limit(clock: Clock, *, stopped: bool) -> Callable[[], bool]:
-    """Whether scoring has to end: the report still needs its time."""
-    if stopped:
-        end = time.monotonic() + _STOPPED_SCORING_SECONDS
-        return lambda: time.monotonic() > end
-    return lambda: clock.remaining < _REPORT_SECONDS
+def _scoring_limit(clock: Clock, stop: StopSignal, *, at_least: float, at_most: float) -> Callable[[], bool]:
+    """Whether scoring has to end: for the report that is to be written, or because somebody asks now."""
+    began, asked = time.monotonic(), stop.asked
+    seconds = min(max(clock.remaining - _REPORT_SECONDS, at_least), at_most)
+    return lambda: time.monotonic() - began > seconds or (stop.asked and not asked)
 
 
 def _shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
@@ -270,9 +345,15 @@ def _shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
     return [samples[index] for index in order.tolist()]
 
 
-def _default_out(dataset: Dataset) -> Path:
+def _default_out(data: Path) -> Path:
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{dataset.root.stem}-{now}"
+    return Path("runs") / f"{_name(data)}-{now}"
+
+
+def _name(data: Path) -> str:
+    """What a data set is called: its folder, or its manifest without the ending."""
+    full = data.resolve()
+    return full.stem if full.is_file() else full.name
 
 
 def _counts(parts: Split) -> dict[str, int]:

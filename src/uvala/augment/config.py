@@ -1,6 +1,6 @@
 """How strongly images are changed while training."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from uvala.config import Config
 
@@ -36,3 +36,10 @@ class AugmentConfig(Config):
     noise_probability: float = Field(0.2, ge=0, le=1, description="share of patches that get noise")
     blur: float = Field(1.0, ge=0, description="largest standard deviation of a Gaussian blur, pixels")
     blur_probability: float = Field(0.15, ge=0, le=1, description="share of patches that are blurred")
+
+    @field_validator("scale")
+    @classmethod
+    def _ascending(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError("write the smaller magnification first, and both above 0")
+        return scale

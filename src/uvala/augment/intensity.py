@@ -38,9 +38,11 @@ def random_intensity(images: Tensor, config: AugmentConfig, generator: torch.Gen
         blurred = _blur(images, torch.rand(batch, generator=generator).to(device) * config.blur)
         images = torch.where(happens(config.blur_probability), blurred, images)
     if config.noise and config.noise_probability:
-        spread = torch.rand(batch, 1, 1, 1, generator=generator) * config.noise
-        noise = (torch.randn(images.shape, generator=generator) * spread).to(device)
-        images = torch.where(happens(config.noise_probability), images + noise, images)
+        spread = torch.rand(batch, 1, 1, 1, generator=generator).to(device) * config.noise
+        spread = spread * happens(config.noise_probability)
+        # a number per pixel is drawn where it is needed, from a seed that the CPU's generator gives
+        there = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        images = images + torch.randn(images.shape, generator=there, device=device) * spread
     return images
 
 

@@ -30,15 +30,24 @@ def window_margin(config: AugmentConfig, patch: int) -> int:
     return min(math.ceil(reach), patch // 2)
 
 
-def identity_grid(batch: int, patch: int) -> Tensor:
+def identity_grid(batch: int, patch: int, device: torch.device | None = None) -> Tensor:
     """Coordinates [B, patch, patch, 2] (x, y) in pixels relative to the centre of the patch."""
-    axis = torch.arange(patch, dtype=torch.float32) - (patch - 1) / 2
+    axis = torch.arange(patch, dtype=torch.float32, device=device) - (patch - 1) / 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([x, y], dim=-1).expand(batch, patch, patch, 2)
 
 
-def random_grid(config: AugmentConfig, batch: int, patch: int, generator: torch.Generator) -> Tensor:
-    """Coordinates [B, patch, patch, 2] (x, y) from which each pixel is read, from the patch's centre."""
+def random_grid(
+    config: AugmentConfig,
+    batch: int,
+    patch: int,
+    generator: torch.Generator,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Coordinates [B, patch, patch, 2] (x, y) from which each pixel is read, from the patch's centre.
+
+    generator: one of the CPU, from which a few numbers per patch are drawn; the grid is computed on `device`.
+    """
 
     def happens(probability: float) -> Tensor:
         return (torch.rand(batch, generator=generator) < probability).float()
@@ -66,12 +75,11 @@ def random_grid(config: AugmentConfig, batch: int, patch: int, generator: torch.
         ],
         dim=-2,
     )  # [B, 2, 2]
-    grid = identity_grid(batch, patch).reshape(batch, -1, 2) @ matrix.transpose(1, 2)
+    grid = identity_grid(batch, patch, device).reshape(batch, -1, 2) @ matrix.transpose(1, 2).to(device)
     grid = grid.reshape(batch, patch, patch, 2)
     if config.elastic and config.elastic_probability:
-        grid = grid + _elastic(config, batch, patch, generator) * happens(config.elastic_probability).view(
-            -1, 1, 1, 1
-        )
+        bent = happens(config.elastic_probability).view(-1, 1, 1, 1).to(device)
+        grid = grid + _elastic(config, batch, patch, generator, device) * bent
     return grid
 
 
@@ -92,13 +100,14 @@ def warp(windows: Tensor, masks: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
     return image, (mask[:, 0] + IGNORE).round().to(torch.uint8)
 
 
-def _elastic(config: AugmentConfig, batch: int, patch: int, generator: torch.Generator) -> Tensor:
+def _elastic(
+    config: AugmentConfig, batch: int, patch: int, generator: torch.Generator, device: torch.device | None
+) -> Tensor:
     """Smooth random displacements in pixels [B, patch, patch, 2]: Gaussian on a coarse grid, bicubic between.
 
-    The grid of the U-Net paper (Ronneberger et al. 2015, section 3.1), spaced by pixels instead of 3x3 per
-    tile.
+    The grid of the U-Net paper (Ronneberger et al. 2015, section 3.1), spaced by pixels, not 3x3 per tile.
     """
     points = max(2, round(patch / config.elastic_spacing) + 1)
-    coarse = torch.randn(batch, 2, points, points, generator=generator) * config.elastic
+    coarse = torch.randn(batch, 2, points, points, generator=generator).to(device) * config.elastic
     fine = functional.interpolate(coarse, size=(patch, patch), mode="bicubic", align_corners=True)
     return fine.permute(0, 2, 3, 1)

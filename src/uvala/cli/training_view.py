@@ -63,6 +63,11 @@ class TrainingView:
             "reading", event["done"] / event["total"], f"{event['done']:,} of {event['total']:,} images"
         )
 
+    def _on_scoring(self, event: Event) -> None:
+        self._draw(
+            "scoring", event["done"] / event["total"], f"{event['done']:,} of {event['total']:,} images"
+        )
+
     def _on_note(self, event: Event) -> None:
         console.print(labelled("", event["text"], "dim"))
 

@@ -21,7 +21,7 @@ from uvala.data.sample import Sample
 from uvala.data.scan import Progress, file_name
 from uvala.data.survey import Survey, survey_data
 from uvala.data.wording import count, name_some
-from uvala.errors import MaskError
+from uvala.errors import MaskError, SplitError
 from uvala.images.read import RawMask, Source, read_image, read_mask
 
 __all__ = ["Dataset", "convert_channels", "read_dataset"]
@@ -59,6 +59,11 @@ class Dataset:
         return f"Dataset({str(self.root)!r}, {len(self)} images, {self.channels} channels, classes {names})"
 
     @cached_property
+    def contents(self) -> dict[str, str]:
+        """A hash of the pixels of each image, by its sample's name."""
+        return {name: facts.content for name, facts in self.survey.images.items()}
+
+    @cached_property
     def facts(self) -> Facts:
         """What all images and masks are like."""
         return self.facts_of(self.samples)
@@ -72,11 +77,15 @@ class Dataset:
         return gather_facts(images, masks, self.encoding, self.channels)
 
     def subset(self, names: Iterable[str]) -> tuple[Sample, ...]:
-        """The samples with these names, in the order of the data set; KeyError for a name that it has not."""
+        """The samples with these names, in their order in the data set; SplitError for an unknown name."""
         wanted = set(names)
         unknown = wanted - self.sizes.keys()
         if unknown:
-            raise KeyError(f"{self.root} has no sample {name_some(sorted(unknown))}")
+            raise SplitError(
+                found=f"no image {name_some(sorted(unknown))} in {self.root}",
+                expected="all images of the split",
+                fix="bring them back, or make a new split",
+            )
         return tuple(sample for sample in self.samples if sample.name in wanted)
 
     def image(self, sample: Sample) -> ImageArray:

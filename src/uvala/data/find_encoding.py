@@ -26,6 +26,7 @@ from uvala.data.mask_refusals import (
     refuse_two_spellings,
     too_many,
     two_kinds,
+    unlike_the_others,
 )
 from uvala.data.mask_values import (
     PooledValues,
@@ -172,6 +173,10 @@ def _numbers_objects(
         return None
     filled = [mask for mask in masks if mask.highest > 0]
     numbers = np.array([mask.distinct - (mask.lowest == 0) for mask in filled])
+    several = [mask for mask in filled if mask.distinct > 2]
+    areas = [(mask.pixels - mask.count(0)) / (mask.distinct - (mask.lowest == 0)) for mask in several]
+    if float(np.median(areas)) < 4:
+        return None  # single pixels of noise are connected too
     complete = float(np.median(numbers / np.array([mask.highest for mask in filled]))) >= 0.8
     varying = Counter(numbers.tolist()).most_common(1)[0][1] < 0.8 * len(filled)
     too_many = max(int(ids.sum()), int(numbers.max())) > MAX_CLASSES
@@ -191,7 +196,8 @@ def _instances(
     highest = max(mask.highest for mask in masks)
     narrow = highest < 256 and all(mask.dtype in ("uint8", "bool") for mask in masks) and kind != "instances"
     palette = _palette_of(masks) if kind == "palette" else None
-    wanted = list(toml.class_names or names or ())
+    declared = tuple(entry.name for entry in toml.class_entries or ())
+    wanted = list(toml.class_names or declared or names or ())
     background, objects = {1: ["background", *wanted], 2: wanted}.get(
         len(wanted), ["background", "foreground"]
     )
@@ -228,7 +234,9 @@ def _declared(
             fix="give two names only, as in: classes = ['background', 'cell']",
         )
     values = [value for entry in classes for value in entry.values]
-    snap = bool(_drawn(masks, pool, kind, toml)) if toml.snap is None else toml.snap
+    drawn = _drawn(masks, pool, kind, toml)
+    explained = drawn is not None and set(drawn) <= set(values)
+    snap = explained if toml.snap is None else toml.snap
     encoding = _build_encoding(
         kind=kind,
         classes=classes,
@@ -263,6 +271,7 @@ def _classes(
     drawn = _drawn(masks, pool, kind, toml)
     if not drawn:
         _refuse_lossy(masks, kind)
+        _refuse_outliers(masks, kind, toml.class_names or names)
     strays = () if drawn else _strays(pool, toml.class_names or names)
     present = list(drawn) if drawn else pool.without(strays).values.tolist()
     ignore = _ignored(present, kind, masks, toml)
@@ -307,6 +316,18 @@ def _refuse_lossy(masks: Sequence[MaskFacts], kind: Kind) -> None:
     odd = [mask for mask in lossy if mask.distinct > 2 and not set(values_as(mask, space).tolist()) <= sound]
     if odd:
         raise lost_in_jpeg(odd)
+
+
+def _refuse_outliers(masks: Sequence[MaskFacts], kind: Kind, names: Sequence[str] | None) -> None:
+    """MaskError if a few masks hold many values that no other mask has: these are not of the same kind."""
+    usual = float(np.median([mask.distinct for mask in masks]))
+    odd = [mask for mask in masks if mask.distinct > max(8, 4 * usual)]
+    if names or not odd or len(odd) > 0.1 * len(masks):
+        return
+    space: Space = "colours" if kind == "colours" else "numbers"
+    elsewhere = {value for mask in masks if mask not in odd for value in values_as(mask, space).tolist()}
+    if all(len(set(values_as(mask, space).tolist()) - elsewhere) > mask.distinct / 2 for mask in odd):
+        raise unlike_the_others(odd, usual)
 
 
 def _drawn(

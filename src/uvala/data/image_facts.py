@@ -11,7 +11,7 @@ from uvala.arrays import ImageArray, Size
 from uvala.data.channels import convert_channels
 from uvala.images.read import Image
 
-__all__ = ["PERCENTILES", "THUMBNAIL", "ImageFacts", "look_at_image"]
+__all__ = ["MOST_PIXELS", "PERCENTILES", "THUMBNAIL", "ImageFacts", "look_at_image"]
 
 PERCENTILES = (0.5, 99.5)
 """What is taken as the darkest and the brightest level: a few hot or dead pixels must not set the scale."""
@@ -21,7 +21,8 @@ THUMBNAIL = 32
 
 _MOST_IN_THUMBNAIL = 16_000_000
 
-_MOST_PIXELS = 1_000_000  # more pixels change the percentiles in the fourth digit and take seconds
+MOST_PIXELS = 1_000_000
+"""More pixels change the percentiles in the fourth digit and take seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,12 +66,17 @@ def look_at_image(image: Image, channels: int | None = None) -> ImageFacts:
         mean=mean,
         std=std,
         finite=finite,
-        constant=all(bool((channel == channel[0, 0]).all()) for channel in array),
+        constant=all(_constant(channel, finite=finite) for channel in array),
         distinct=levels[0][4],
         content=_hash(image.array),
         thumbnail=_thumbnail(array, finite=finite),
         notes=image.notes,
     )
+
+
+def _constant(channel: NDArray[Any], *, finite: bool) -> bool:
+    values = channel if finite else channel[np.isfinite(channel)]
+    return bool((values == values.flat[0]).all()) if values.size else True
 
 
 def _hash(array: ImageArray) -> str:
@@ -83,7 +89,7 @@ def _hash(array: ImageArray) -> str:
 def _levels(channel: NDArray[Any], *, finite: bool) -> tuple[float, float, float, float, int | None]:
     """Low, high, mean, standard deviation, and the number of distinct values where that is cheap to know."""
     flat = channel.ravel()
-    flat = flat[:: max(1, flat.size // _MOST_PIXELS)]
+    flat = flat[:: max(1, flat.size // MOST_PIXELS)]
     if flat.dtype in (np.uint8, np.uint16):
         counts = np.bincount(flat)
         cumulative = np.cumsum(counts)

@@ -18,6 +18,7 @@ __all__ = [
     "refuse_two_spellings",
     "too_many",
     "two_kinds",
+    "unlike_the_others",
 ]
 
 
@@ -95,6 +96,18 @@ def one_value(masks: Sequence[MaskFacts], kind: Kind, value: int | None = None) 
         found=f"{count(len(masks), 'mask')} with the single value{spelt}{empty}, such as {masks[0].name}",
         expected="at least two classes, the background included",
         fix="see how the masks were exported, and whether these files are the masks",
+    )
+
+
+def unlike_the_others(masks: Sequence[MaskFacts], usual: float) -> MaskError:
+    """A few masks that hold many values which the others, with `usual` values each, do not have."""
+    most = max(mask.distinct for mask in masks)
+    return RefusedMasks(
+        masks=masks,
+        found=f"{count(len(masks), 'mask')} with up to {most:,} values, most of them in no other mask: "
+        f"{name_some(mask.name for mask in masks)}",
+        expected=f"about {usual:.0f} values, as in the other masks",
+        fix="export these masks like the others, or take the pairs out",
     )
 
 

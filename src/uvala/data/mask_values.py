@@ -130,7 +130,7 @@ def drawn_values(pool: PooledValues, space: Space, *, lossy: bool) -> tuple[int,
     one in a thousand equal their four neighbours; of those that were, 10 to 95%.
     """
     places = _coordinates(pool.values, space)
-    span = int(places.max() - places.min())
+    span = int(places.max()) - int(places.min())
     if span < 64:
         return None  # class numbers, or close greys: nothing between them can be told from a class
     reach = _reach(span)
@@ -168,7 +168,7 @@ def share_near(mask: MaskFacts, drawn: Sequence[int], space: Space) -> float:
     """Share of a mask's pixels, 0 to 1, that are near one of the `drawn` values."""
     places = _coordinates(values_as(mask, space), space)
     centres = _coordinates(np.array(drawn, np.int64), space)
-    reach = _reach(int(np.ptp(centres)))
+    reach = _reach(int(centres.max()) - int(centres.min()))
     near = np.zeros(len(places), bool)
     for centre in centres:
         near |= np.abs(places - centre).max(axis=1) <= reach
@@ -195,8 +195,8 @@ def _coordinates(values: NDArray[np.int64], space: Space) -> NDArray[np.int64]:
 
 def _other_end(pool: PooledValues, peak: int) -> int:
     """Place of the extreme value farther from `peak`."""
-    values = pool.values
-    return 0 if values[peak] - values[0] > values[-1] - values[peak] else len(values) - 1
+    lowest, value, highest = (int(pool.values[place]) for place in (0, peak, -1))
+    return 0 if value - lowest > highest - value else len(pool.values) - 1
 
 
 def _tidy(value: int, space: Space) -> int:

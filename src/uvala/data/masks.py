@@ -149,7 +149,8 @@ class MaskEncoding(Config):
         Returns where it lies: values that do not fit a PNG go to a TIFF beside it.
         """
         values = self.encode(classes)
-        fits = self.palette is not None and values.dtype == np.uint8  # more objects than a palette has places
+        # there may be more objects than the palette has places
+        fits = self.palette is not None and values.max(initial=0) < len(self.palette)
         return write_mask(path, values, palette=np.array(self.palette, np.uint8) if fits else None)
 
     def colour_of(self, index: int) -> tuple[int, int, int] | None:

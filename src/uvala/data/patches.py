@@ -58,8 +58,9 @@ class ImageStore:
                 return self._kept[sample.name]
         stored = self._read(sample)
         with self._lock:
-            self._kept[sample.name] = stored
-            self._bytes = sum(each.size_in_bytes for each in self._kept.values())
+            if sample.name not in self._kept:  # another thread may have read it meanwhile
+                self._kept[sample.name] = stored
+                self._bytes += stored.size_in_bytes
             while self._bytes > self.limit and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].size_in_bytes
         return stored

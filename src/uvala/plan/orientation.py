@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvala.arrays import IGNORE, ClassMap
 
@@ -26,21 +27,27 @@ class Orientation:
 def find_orientation(maps: Iterable[ClassMap], names: tuple[str, ...]) -> Orientation:
     """Whether some class keeps to one side of the image, from class maps [H, W] of any sizes."""
     centres = np.array([_centres(each, len(names)) for each in maps])  # [N, K, 2]
-    for axis, side in ((0, ("top", "bottom")), (1, ("left", "right"))):
-        for index, name in enumerate(names):
-            offsets = centres[:, index, axis] if len(centres) else np.empty(0)
-            offsets = offsets[np.isfinite(offsets)]
-            if len(offsets) < _LEAST_IMAGES or abs(offsets.mean()) < _OFFSET:
-                continue
-            agreeing = (np.sign(offsets) == np.sign(offsets.mean())).mean()
-            if agreeing >= _AGREEMENT:
-                where = side[0] if offsets.mean() < 0 else side[1]
-                reason = f"'{name}' lies towards the {where} in {agreeing:.0%} of the images"
-                return Orientation(vertical=True, horizontal=axis == 1, reason=reason)
-    return Orientation(False, False, "no class keeps to one side of the images")
+    up = _leaning(centres, 0, names, ("top", "bottom"))
+    side = _leaning(centres, 1, names, ("left", "right"))
+    reason = "; ".join(filter(None, (up, side))) or "no class keeps to one side of the images"
+    return Orientation(vertical=bool(up), horizontal=bool(side), reason=reason)
 
 
-def _centres(classes: ClassMap, num_classes: int) -> np.ndarray:
+def _leaning(centres: NDArray[np.float64], axis: int, names: tuple[str, ...], sides: tuple[str, str]) -> str:
+    """Which class keeps to one side along an axis, in words; empty if none does."""
+    for index, name in enumerate(names):
+        offsets = centres[:, index, axis] if len(centres) else np.empty(0)
+        offsets = offsets[np.isfinite(offsets)]
+        if len(offsets) < _LEAST_IMAGES or abs(offsets.mean()) < _OFFSET:
+            continue
+        agreeing = (np.sign(offsets) == np.sign(offsets.mean())).mean()
+        if agreeing >= _AGREEMENT:
+            side = sides[0] if offsets.mean() < 0 else sides[1]
+            return f"'{name}' lies towards the {side} in {agreeing:.0%} of the images"
+    return ""
+
+
+def _centres(classes: ClassMap, num_classes: int) -> NDArray[np.float64]:
     """Centre of each class relative to the image's centre, in image sizes [K, 2] (y, x); NaN where absent."""
     height, width = classes.shape
     known = classes != IGNORE

@@ -12,11 +12,12 @@ from uvala.config import override
 from uvala.data.dataset import Dataset
 from uvala.data.facts import Facts
 from uvala.data.sample import Sample
+from uvala.errors import ConfigError
 from uvala.models.catalog import create_model, model_config
 from uvala.plan.budget import Clock, format_duration
 from uvala.plan.orientation import Orientation, find_orientation
 from uvala.plan.probe import seconds_per_step
-from uvala.plan.schema import Plan
+from uvala.plan.schema import Plan, plan_values
 
 __all__ = ["make_plan"]
 
@@ -60,8 +61,10 @@ def make_plan(
     settings: what the user wants, by dotted path; checked like every plan (ConfigError).
     clock: how much time is left; without a budget nothing is measured, so the plan is the same on every run.
     """
-    base = override(Plan(), settings, where="the settings")  # wrong settings are refused before any work
-    choices = _Choices(dict(settings))
+    base = override(Plan(), settings, where="the settings")
+    _check_counts(base, dataset)
+    checked = plan_values(base)  # numbers are numbers here, whatever the settings came as
+    choices = _Choices({path: checked[path] for path in settings})
     facts = dataset.facts_of(training)
     _choose_normalisation(choices, facts)
     _choose_augmentation(choices, _orientation(dataset, training))
@@ -69,6 +72,22 @@ def make_plan(
     _choose_network(choices, dataset, base, clock, device)
     plan = override(base, choices.values, where="the plan")
     return plan, choices.reasons
+
+
+def _check_counts(plan: Plan, dataset: Dataset) -> None:
+    """ConfigError where a setting has a number for each class or channel, but not as many as there are."""
+    given = {
+        "loss.class_weights": (plan.loss.class_weights, dataset.encoding.num_classes, "classes"),
+        "normalisation.low": (plan.normalisation.low, dataset.channels, "channels"),
+        "normalisation.high": (plan.normalisation.high, dataset.channels, "channels"),
+    }
+    for path, (values, wanted, what) in given.items():
+        if values and len(values) != wanted:
+            raise ConfigError(
+                found=f"{len(values)} numbers in {path}",
+                expected=f"{wanted}, as many as there are {what}",
+                fix="give each a number, or leave the setting out",
+            )
 
 
 def _orientation(dataset: Dataset, training: Sequence[Sample]) -> Orientation:
@@ -92,8 +111,9 @@ def _choose_normalisation(choices: _Choices, facts: Facts) -> None:
 def _choose_augmentation(choices: _Choices, orientation: Orientation) -> None:
     choices.choose("augment.flip_vertical", not orientation.vertical, orientation.reason)
     choices.choose("augment.flip_horizontal", not orientation.horizontal, orientation.reason)
-    choices.choose("augment.quarter_turns", not orientation.vertical, orientation.reason)
-    choices.choose("augment.rotation", 10.0 if orientation.vertical else 180.0, orientation.reason)
+    upright = orientation.vertical or orientation.horizontal
+    choices.choose("augment.quarter_turns", not upright, orientation.reason)
+    choices.choose("augment.rotation", 10.0 if upright else 180.0, orientation.reason)
 
 
 def _choose_patches(

@@ -10,7 +10,7 @@ from uvala.losses.config import LossConfig
 
 __all__ = ["autocast_dtype", "seconds_per_step"]
 
-_ROUNDS = (3, 10)  # least and most
+_LEAST_ROUNDS, _MOST_ROUNDS = 3, 10
 _SECONDS = 2.0  # after which the least number of rounds will do
 
 
@@ -19,15 +19,24 @@ def seconds_per_step(
 ) -> float:
     """Fastest of some steps (forward, backward) after one to warm up, in seconds.
 
-    The fastest, because whatever else the machine does can only add time.
+    The fastest, because whatever else the machine does can only add time. Infinite if it does not fit into
+    the device's memory.
     """
-    model = model.to(device).train()
+    try:
+        return min(_step_times(model.to(device).train(), channels, classes, patch, batch, device))
+    except torch.OutOfMemoryError:
+        return float("inf")
+
+
+def _step_times(
+    model: nn.Module, channels: int, classes: int, patch: int, batch: int, device: torch.device
+) -> list[float]:
     image = torch.zeros(batch, channels, patch, patch, device=device).uniform_(-1, 1)
     target = torch.randint(0, classes, (batch, patch, patch), device=device)
     loss = segmentation_loss(LossConfig(), device)
     dtype = autocast_dtype("auto", device)
     times: list[float] = []
-    while len(times) <= _ROUNDS[0] or (len(times) <= _ROUNDS[1] and sum(times) < _SECONDS):
+    while len(times) <= _LEAST_ROUNDS or (len(times) <= _MOST_ROUNDS and sum(times) < _SECONDS):
         began = time.perf_counter()
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             value = loss(model(image), target)
@@ -35,7 +44,9 @@ def seconds_per_step(
         model.zero_grad(set_to_none=True)
         value.item()  # waits for the device
         times.append(time.perf_counter() - began)
-    return min(times[1:])
+        if sum(times) > 5 * _SECONDS and len(times) > 1:
+            break  # too slow to be worth more of the budget
+    return times[1:]
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

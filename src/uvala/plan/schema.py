@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from uvala.augment.config import AugmentConfig
-from uvala.config import Config, build, read_toml, to_toml
+from uvala.config import Config, build, flat, read_toml, to_toml
 from uvala.data.normalise import Normalisation
 from uvala.data.patch_config import PatchConfig
 from uvala.files import write_text
@@ -82,7 +82,9 @@ class ValidationConfig(Config):
 class Plan(Config):
     """Every setting of a training."""
 
-    seed: int = Field(0, ge=0, description="seed of the split, the first weights and every random draw")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="seed of the split, the first weights and every random draw"
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda or mps")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
@@ -101,17 +103,7 @@ class Plan(Config):
 
 def plan_values(plan: Plan) -> dict[str, Any]:
     """Each setting by its dotted path, the network's options one by one."""
-    values: dict[str, Any] = {}
-
-    def walk(table: Mapping[str, Any], prefix: str) -> None:
-        for key, value in table.items():
-            if isinstance(value, dict):
-                walk(value, f"{prefix}{key}.")
-            else:
-                values[f"{prefix}{key}"] = value
-
-    walk(plan.model_dump(mode="json"), "")
-    return values
+    return flat(plan.model_dump(mode="json"))
 
 
 def write_plan(path: Path, plan: Plan, reasons: Mapping[str, str]) -> None:

@@ -1,7 +1,9 @@
 """Files, folders and globs in; masks, probabilities and overlays out."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,7 @@ def _expand(pattern: Path) -> list[tuple[Path, Path]]:
         return [(path, pattern) for path in files]
     if pattern.is_file():
         return [(pattern, pattern.parent)]
-    matched = sorted(Path(pattern.anchor or ".").glob(str(pattern.relative_to(pattern.anchor))))
+    fixed, matched = _matches(pattern)
     if not matched:
         near = [each.name for each in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
         raise DataError(
@@ -96,7 +98,20 @@ def _expand(pattern: Path) -> list[tuple[Path, Path]]:
             expected="images to predict",
             fix=did_you_mean(pattern.name, near) if 0 < len(near) < 1000 else "check the path",
         )
-    return [pair for path in matched for pair in (_expand(path) if path.is_dir() else [(path, path.parent)])]
+    # relative to what no wildcard touched: case1/a.png and case2/a.png stay apart
+    return [
+        (file, fixed) for path in matched for file, _ in (_expand(path) if path.is_dir() else [(path, fixed)])
+    ]
+
+
+def _matches(pattern: Path) -> tuple[Path, list[Path]]:
+    """The part of a pattern before its first wildcard, and the paths that the pattern names."""
+    parts = pattern.parts
+    wild = next((place for place, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    fixed = Path(*parts[:wild])
+    if wild == len(parts):
+        return fixed, []
+    return fixed, [Path(path) for path in sorted(glob(str(pattern), recursive=True))]
 
 
 def _is_image(path: Path) -> bool:
@@ -114,14 +129,17 @@ def _pages(path: Path) -> list[Source]:
 
 
 def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
-    """The same, suffixes kept in the names of results that would overwrite each other (a.png, a.tif)."""
-    by_target: dict[Path, int] = {}
-    for target in found.values():
-        by_target[target] = by_target.get(target, 0) + 1
-    return [
-        (
-            source,
-            target if by_target[target] == 1 else target.with_name(f"{target.name}_{source.path.suffix[1:]}"),
-        )
-        for source, target in found.items()
-    ]
+    """The same, with longer names for results that would overwrite each other: a_png and a_tif, a_2, a_3."""
+    often = Counter(found.values())
+    taken: set[Path] = set()
+    named = []
+    for source, target in found.items():
+        if often[target] > 1:
+            target = target.with_name(f"{target.name}_{source.path.suffix[1:]}")
+        number, name = 1, target.name
+        while target in taken:
+            number += 1
+            target = target.with_name(f"{name}_{number}")
+        taken.add(target)
+        named.append((source, target))
+    return named

@@ -50,7 +50,8 @@ class DataCard(Config):
 class TrainingCard(Config):
     """How the training went so far."""
 
-    finished: bool = Field(False, description="whether the training reached its end or was stopped cleanly")
+    finished: bool = Field(False, description="whether the training reached its end")
+    ended: str = Field("", description="when it ended or was stopped, in ISO 8601")
     steps: int = Field(0, description="steps done")
     best_step: int = Field(0, description="step of the kept weights")
     best_dice: float | None = Field(

@@ -1,6 +1,7 @@
 """The run folder: plan, card, weights, split, log, checkpoint, scores and report."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,15 @@ class RunFolder:
         """Which images this run trained on, validated on and never looked at."""
         return build(Split, _read_json(self.path / "split.json"), where=str(self.path / "split.json"))
 
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """A hash of the pixels of each image, by name: images are known again by what they show."""
+        return dict(_read_json(self.path / "images.json"))
+
+    def write_contents(self, contents: Mapping[str, str]) -> None:
+        """Write images.json."""
+        write_json(self.path / "images.json", dict(contents))
+
     def write_card(self, card: Card) -> None:
         """Write card.json."""
         write_json(self.path / "card.json", card.model_dump(mode="json"))
@@ -143,7 +153,8 @@ def pick_device(name: str) -> torch.device:
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    if (name.startswith("cuda") and not torch.cuda.is_available()) or (name == "mps" and not has_mps):
+    index = int(name.partition(":")[2] or 0)
+    if (name.startswith("cuda") and index >= torch.cuda.device_count()) or (name == "mps" and not has_mps):
         raise RunError(
             found=f"device '{name}', which torch cannot use here",
             expected="a device of this machine",

@@ -22,7 +22,7 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Take in the weights after `step` steps."""
-        # the first weights are random: they must be forgotten before the average is 1 / (1 - decay) steps long
+        # the first weights are random: they must be forgotten before the average spans 1 / (1 - decay) steps
         decay = min(self.decay, step / (step + 9))
         means, values = self.model.state_dict().values(), model.state_dict().values()
         for mean, value in zip(means, values, strict=True):

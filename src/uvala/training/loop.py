@@ -26,7 +26,7 @@ from uvala.training.average import WeightAverage
 from uvala.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from uvala.training.pace import BudgetPace, Pace, StepPace
 from uvala.training.schedule import learning_rate
-from uvala.training.step import make_step
+from uvala.training.step import enough_memory, make_step
 from uvala.training.validate import validate
 
 __all__ = ["Job", "Training"]
@@ -60,7 +60,7 @@ class Job:
 class Training:
     """A training that can be cut off after any step. The best weights so far lie in the run folder.
 
-    progress: where it is. seconds_per_pixel: of prediction, as the last validation measured it.
+    progress: where it is.
     """
 
     def __init__(self, job: Job, *, resume: bool = False) -> None:
@@ -88,11 +88,10 @@ class Training:
         self.pace = _pace(job, self.sampler.steps_per_epoch, self.progress)
         # in a random order, so that those which a time limit allows are a fair sample
         self.judges = random.Random(plan.seed).sample(list(job.validation), len(job.validation))
-        self.seconds_per_pixel = 0.0
         self._judged_step = -1
 
     def run(self, stop_asked: Callable[[], bool]) -> bool:
-        """Train to the end; False if `stop_asked` came first. Either way the last weights are validated."""
+        """Train to the end; False if `stop_asked` came first. Either way there are weights in the run."""
         step = make_step(self.model, self.optimiser, self.scaler, self.job.plan, self.job.device)
         saved = time.monotonic()
         meter = _Meter(self.job.log, self.pace, self.job.plan.patches.batch)
@@ -103,9 +102,12 @@ class Training:
                 if stopped := stop_asked():
                     break
                 rate = learning_rate(self.pace.share(self.progress.step), self.job.plan.optimiser)
-                meter.add(step(self.progress.step, *batches.next(), rate), rate)
+                with enough_memory(self.job.plan.patches.batch):
+                    loss = step(self.progress.step, *batches.next(), rate)
+                meter.add(loss, rate)
                 self._note(step=self.progress.step + 1, waited=waited + batches.waited)
-                self.average.update(self.model, self.progress.step)
+                if math.isfinite(loss):
+                    self.average.update(self.model, self.progress.step)
                 if self.pace.validation_due(self.progress.step):
                     self._judge()
                     self._save()
@@ -115,12 +117,11 @@ class Training:
                     self._save()
                     saved = time.monotonic()
                 meter.report(self.progress)
-        # before the validation that a stop adds: a resume then does what an unstopped training had done
+        # a stop adds no validation to those of an unstopped training, unless there are no weights to keep yet
         self._save()
-        if self.progress.step != self._judged_step:
+        if self.progress.best_dice is None or (not stopped and self.progress.step != self._judged_step):
             self._judge()
-            if not stopped:
-                self._save()
+            self._save()
         return not stopped
 
     @property
@@ -140,7 +141,6 @@ class Training:
             self.average.model, self.store, judges, job.network, job.plan.tiles, job.device, limit
         )
         self.pace.validated(progress.step, found.seconds, found.pixels)
-        self.seconds_per_pixel = found.seconds / found.pixels
         self._judged_step = progress.step
         best = progress.best_dice is None or found.mean_dice > progress.best_dice
         if best:
@@ -222,7 +222,7 @@ class _Meter:
 def _pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:
     length = _steps(job.plan.length, steps_per_epoch)
     if length is not None:
-        return StepPace(length, job.plan.validation)
+        return StepPace(length, job.plan.validation, done=progress.step)
     return BudgetPace(
         job.clock,
         job.plan.validation,

@@ -5,6 +5,7 @@ the
 end of the schedule is the end of the budget less what validation, scoring and the report will still take.
 """
 
+import time
 from typing import Protocol
 
 from uvala.plan.budget import Clock
@@ -45,14 +46,16 @@ class StepPace:
     """A training of `length` steps."""
 
     validation_limit = float("inf")
-    seconds_left = None
 
-    def __init__(self, length: int, config: ValidationConfig) -> None:
+    def __init__(self, length: int, config: ValidationConfig, done: int = 0) -> None:
         self.length = length
         self.every = max(1, length // config.rounds)
+        self._done = self._step = done
+        self._began = time.monotonic()
 
     def share(self, step: int) -> float:
         """Share of the steps done."""
+        self._step = step
         return min(1.0, step / self.length)
 
     def over(self, step: int) -> bool:
@@ -65,6 +68,14 @@ class StepPace:
 
     def validated(self, step: int, seconds: float, pixels: int) -> None:
         """Nothing to learn: the steps decide."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace so far; None before the first step."""
+        if self._step <= self._done:
+            return None
+        elapsed = time.monotonic() - self._began
+        return elapsed / (self._step - self._done) * (self.length - self._step)
 
 
 class BudgetPace:

@@ -1,21 +1,36 @@
 """One step of segmentation: augment, forward, loss, backward, update."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from uvala.augment.intensity import random_intensity
 from uvala.augment.spatial import random_grid, warp
+from uvala.errors import ConfigError
 from uvala.losses.combined import segmentation_loss
 from uvala.plan.probe import autocast_dtype
 from uvala.plan.schema import Plan
 
-__all__ = ["augment", "make_step", "step_generator"]
+__all__ = ["augment", "enough_memory", "make_step", "step_generator"]
 
 Step = Callable[[int, Tensor, Tensor, float], float]
 """(number, windows float [B, C, S, S], masks uint8 [B, S, S], learning rate) -> loss"""
+
+
+@contextmanager
+def enough_memory(batch: int) -> Iterator[None]:
+    """Turn running out of the device's memory in this block into a ConfigError that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            found=f"too little memory on the device for a batch of {batch} patches",
+            expected="room for one training step",
+            fix="lower patches.batch, patches.size or model.options.width with --set",
+        ) from error
 
 
 def step_generator(seed: int, number: int) -> torch.Generator:
@@ -26,7 +41,7 @@ def step_generator(seed: int, number: int) -> torch.Generator:
 
 def augment(windows: Tensor, masks: Tensor, plan: Plan, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Patches out of their windows, randomly changed: float [B, C, P, P], uint8 [B, P, P]."""
-    grid = random_grid(plan.augment, len(windows), plan.patches.size, generator).to(windows.device)
+    grid = random_grid(plan.augment, len(windows), plan.patches.size, generator, windows.device)
     images, targets = warp(windows, masks, grid)
     return random_intensity(images, plan.augment, generator), targets
 
@@ -49,16 +64,21 @@ def make_step(
         for group in optimiser.param_groups:
             group["lr"] = rate
         images, targets = augment(windows.to(device), masks.to(device), plan, generator)
+        statistics = [buffer.clone() for buffer in model.buffers()]
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             value = loss(model(images), targets.long())
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(value).backward()
         scaler.unscale_(optimiser)
-        norm = nn.utils.clip_grad_norm_(model.parameters(), plan.optimiser.clip)
+        finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(model.parameters(), plan.optimiser.clip)))
         # a scaler skips such steps by itself and lowers its scale; without one a NaN would poison all weights
-        if scaler.is_enabled() or bool(torch.isfinite(norm)):
+        if scaler.is_enabled() or finite:
             scaler.step(optimiser)
         scaler.update()
-        return value.item() if bool(torch.isfinite(norm)) else math.nan
+        if finite:
+            return value.item()
+        for buffer, before in zip(model.buffers(), statistics, strict=True):
+            buffer.copy_(before)  # an infinity in the running mean of a batch norm would stay for ever
+        return math.nan
 
     return step

@@ -39,7 +39,7 @@ def test_cases_in_splits(make):
     )
     found = recognise(root)
     assert [(sample.name, sample.split) for sample in found.samples] == [("train/c1.png", "train")]
-    assert (found.unpaired, "1 cases of a split without masks" in found.evidence) == ((), True)
+    assert (found.unpaired, "1 case of a split without masks" in found.evidence) == ((), True)
 
 
 def test_sites_with_many_images_each_are_plain_folders(make):

@@ -116,6 +116,10 @@ class TestFolderNames:
         (root / "masks" / "again").symlink_to(root)
         assert pairs(root) == {"images/a.png": "masks/a.png"}
 
+    def test_images_outside_the_folders_are_counted(self, make):
+        root = make("train/image/0.png", "train/label/0.png", "test/0.png", "test/1.png")
+        assert "2 image files outside these folders not used" in recognise(root).evidence
+
 
 class TestFileNames:
     """The same stem, or one that differs by words that only say image or mask."""
@@ -171,7 +175,7 @@ class TestFileNames:
     def test_a_split_without_any_mask_is_a_note(self, make):
         root = make("images/train/a.png", "masks/train/a.png", "images/test/b.png", "images/test/c.png")
         assert left_out(root) == {}
-        assert "2 images in test have no mask" in recognise(root).evidence
+        assert "2 images in test without masks" in recognise(root).evidence
 
 
 class TestOneFolder:

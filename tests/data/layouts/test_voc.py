@@ -40,7 +40,7 @@ def test_trainval_alone_is_no_split(voc):
 def test_test_wins_over_train_and_says_so(voc):
     root = voc(train=["a", "b"], test=["b"])
     assert splits(root) == {"a.jpg": "train", "b.jpg": "test"}
-    assert "1 names stand in several lists" in recognise(root).evidence
+    assert "1 name in several lists" in recognise(root).evidence
 
 
 def test_listed_without_a_mask_is_told(voc):
@@ -56,13 +56,13 @@ def test_listed_without_an_image_is_told(voc):
 def test_a_test_list_without_masks_is_a_note(voc):
     found = recognise(voc(train=["a", "b"], test=["e"]))
     assert found.unpaired == ()
-    assert "1 images in test have no masks" in found.evidence
+    assert "1 image in test without masks" in found.evidence
 
 
 def test_without_lists_all_pairs_count(voc):
     found = recognise(voc())
     assert [sample.name for sample in found.samples] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
-    assert "1 images without a mask are not used" in found.evidence
+    assert "1 image without a mask not used" in found.evidence
 
 
 def test_lists_may_hold_paths(voc):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from uvala.data.layouts.recognition import Recognition, Unpaired
 from uvala.data.layouts.sides import is_split_folder, split_of_folders
 from uvala.data.layouts.tree import File, Tree
-from uvala.data.layouts.words import folder_name
+from uvala.data.layouts.words import bare_stem, folder_name
 from uvala.data.sample import Sample
+from uvala.data.wording import count
 from uvala.images.read import Source
 
 __all__ = ["recognise_case_folders"]
@@ -28,13 +29,15 @@ def recognise_case_folders(tree: Tree) -> Recognition | None:
     if not whole:
         return None
     objects = any(len(case.masks) > 1 for case in whole.values())
+    if not objects and all(_alike(case) for case in whole.values()):
+        return None  # pairs of files of the same name in some folders: that is the layout "folders"
     samples = []
     for name, (where, case) in zip(_names(whole), whole.items(), strict=True):
         masks = tuple(Source(tree.path(mask)) for mask in case.masks)
         # where other cases have a file per object, a single file is one object, and not all there is to see
         mask = masks if objects else masks[0]
         samples.append(Sample(name, Source(tree.path(case.images[0])), mask, split=split_of_folders(where)))
-    evidence = f"{len(samples)} folders with one image" + (
+    evidence = f"{count(len(samples), 'folder')} with one image" + (
         f" and a mask for each object ({sum(len(case.masks) for case in whole.values())} masks)"
         if objects
         else " and one mask"
@@ -43,7 +46,7 @@ def recognise_case_folders(tree: Tree) -> Recognition | None:
     bare = {where for where, case in cases.items() if not case.masks} - whole.keys()
     bare = {where for where in bare if split_of_folders(where) not in {None, *labelled}}
     if bare:
-        evidence += f"; {len(bare)} cases of a split without masks are not used"
+        evidence += f"; {count(len(bare), 'case')} of a split without masks not used"
     rest = [case for where, case in cases.items() if where not in whole.keys() | bare]
     found = [Unpaired(tree.path(file), _reason(case)) for case in rest for file in case.images + case.masks]
     return Recognition("case folders", tuple(samples), evidence, tuple(sorted(found)))
@@ -73,6 +76,10 @@ def _names(cases: dict[tuple[str, ...], _Case]) -> list[str]:
     images = [(where, case.images[0]) for where, case in cases.items()]
     alike = all(where[-1] == image.stem for where, image in images)
     return ["/".join((*(where[:-1] if alike else where), image.name)) for where, image in images]
+
+
+def _alike(case: _Case) -> bool:
+    return bare_stem(case.images[0].stem, "image") == bare_stem(case.masks[0].stem, "mask")
 
 
 def _reason(case: _Case) -> str:

@@ -4,6 +4,7 @@ Folders are known by their names, with train, val and test above or below them. 
 the masks, two folders (or two endings) whose files have the same names are told apart by a look into them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from uvala.data.layouts.recognition import Recognition
 from uvala.data.layouts.sides import by_folders, by_stems, is_split_folder, split_of_folders, told_name
 from uvala.data.layouts.tree import File, Tree
 from uvala.data.sample import Sample
+from uvala.data.wording import count
 from uvala.images.read import Source
 
 __all__ = ["pair_folders", "pair_stems", "recognise_folders", "unique_names"]
@@ -61,7 +63,11 @@ def _by_folders(tree: Tree) -> Recognition | None:
     if not pairing.pairs:
         return None
     images, masks = (_tops(item.file for item in side) for side in zip(*pairing.pairs, strict=True))
-    return _recognition(tree, pairing, f"images in {images} and masks in {masks}, paired by name")
+    evidence = f"images in {images} and masks in {masks}, paired by name"
+    told, families = by_folders(tree)
+    if spare := len(tree.images) - len(told) - sum(map(len, families.values())):
+        evidence += f"; {count(spare, 'image file')} outside these folders not used"
+    return _recognition(tree, pairing, evidence)
 
 
 def _by_stems(tree: Tree) -> Recognition | None:
@@ -123,9 +129,9 @@ def _recognition(tree: Tree, pairing: Pairing, evidence: str) -> Recognition | N
     if not pairing.pairs:
         return None
     bare = _splits_without_masks(pairing)
+    unlabelled = Counter(item.split for item in pairing.images if item.split in bare)
     notes = [
-        f"{sum(item.split == split for item in pairing.images)} images in {split} have no mask and are unused"
-        for split in bare
+        f"{count(number, 'image')} in {split} without masks not used" for split, number in unlabelled.items()
     ]
     pairing = replace(pairing, images=[item for item in pairing.images if item.split not in bare])
     names = unique_names([image.file for image, _ in pairing.pairs])

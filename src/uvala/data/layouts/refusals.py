@@ -8,6 +8,7 @@ from uvala.data.layouts.folders import pair_folders, pair_stems
 from uvala.data.layouts.sides import by_folders, by_stems
 from uvala.data.layouts.tree import Tree
 from uvala.data.layouts.words import MASK_FOLDERS
+from uvala.data.wording import count
 from uvala.errors import LayoutError
 from uvala.images.read import IMAGE_SUFFIXES
 
@@ -51,7 +52,7 @@ def nothing_recognised(tree: Tree) -> LayoutError:
         return _images_only(tree)
     if not images:
         return LayoutError(
-            found=f"{_count(len(masks), 'mask')} and no image in {tree.root}",
+            found=f"{count(len(masks), 'mask')} and no image in {tree.root}",
             expected="the images that the masks belong to",
             fix=f"put them into {tree.root / 'images'} under the names of the masks",
         )
@@ -60,7 +61,7 @@ def nothing_recognised(tree: Tree) -> LayoutError:
         return doubtful
     examples = [", ".join(sorted(item.file.where for item in side)[:3]) for side in (images, masks)]
     return LayoutError(
-        found=f"{_count(len(images), 'image')} ({examples[0]}) and {_count(len(masks), 'mask')} "
+        found=f"{count(len(images), 'image')} ({examples[0]}) and {count(len(masks), 'mask')} "
         f"({examples[1]}) in {tree.root}, of which no two belong together by name",
         expected="a mask of the same name for each image, also with an ending such as _mask",
         fix=f"rename the masks after their images, or list the pairs in a CSV with the columns {HEADER}",
@@ -74,7 +75,7 @@ def _rivals(tree: Tree) -> LayoutError | None:
             images, masks = pairing.ambiguous[0]
             files = ", ".join(item.file.where for item in (*images, *masks)[:4])
             return LayoutError(
-                found=f"{_count(len(pairing.ambiguous), 'image')} in {tree.root} that several files fit "
+                found=f"{count(len(pairing.ambiguous), 'image')} in {tree.root} that several files fit "
                 f"equally well (such as {files})",
                 expected="one image and one mask of a name",
                 fix="move the files that are no masks out of the folder, or list the pairs in a CSV with the "
@@ -85,9 +86,9 @@ def _rivals(tree: Tree) -> LayoutError | None:
 
 def _no_images(tree: Tree) -> LayoutError:
     endings = sorted({file.suffix for file in tree.files if file.suffix})
-    holds = f"{_count(len(tree.files), 'file')} ({', '.join(endings[:5])})" if tree.files else "nothing"
+    holds = f"{count(len(tree.files), 'file')} ({', '.join(endings[:5])}) and no image"
     return LayoutError(
-        found=f"{tree.root}, which holds {holds} and no image",
+        found=f"{tree.root}, which {f'holds {holds}' if tree.files else 'is empty'}",
         expected=f"images and masks ({', '.join(sorted(IMAGE_SUFFIXES))})",
         fix="give the folder that holds them, or convert them to PNG or TIFF",
     )
@@ -97,7 +98,7 @@ def _images_only(tree: Tree) -> LayoutError:
     beside = _mask_folder_beside(tree.root.absolute())
     fix = f"put the masks into {tree.root / 'masks'} under the names of their images"
     return LayoutError(
-        found=f"{_count(len(tree.images), 'image')} in {tree.root} ({tree.images[0].where}) and no mask",
+        found=f"{count(len(tree.images), 'image')} in {tree.root} ({tree.images[0].where}) and no mask",
         expected=f"masks in a folder such as {', '.join(MASK_FOLDERS[:3])}, annotations or gt, or beside the "
         "images as NAME_mask",
         fix=f"give {beside.parent}, which has {beside.name} beside it" if beside else fix,
@@ -111,7 +112,3 @@ def _mask_folder_beside(root: Path) -> Path | None:
     except OSError:
         return None
     return next((folder for folder in folders if folder.name.lower() in MASK_FOLDERS), None)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from uvala.data.layouts.recognition import Recognition, Unpaired
 from uvala.data.layouts.tree import File, Tree
 from uvala.data.sample import Sample
+from uvala.data.wording import count
 from uvala.images.read import IMAGE_SUFFIXES, Source
 
 __all__ = ["recognise_voc"]
@@ -127,14 +128,16 @@ def _notes(kit: _Kit, splits: Mapping[str, str | None]) -> list[str]:
     if splits:
         notes.append("split by ImageSets/Segmentation")
     listed = Counter(stem for name in _LIST_NAMES[1:] for stem in set(kit.lists.get(name, ())))
-    if twice := sum(count > 1 for count in listed.values()):
-        notes.append(f"{twice} names stand in several lists, of which test wins over val and val over train")
+    if twice := sum(times > 1 for times in listed.values()):
+        notes.append(
+            f"{count(twice, 'name')} in several lists, of which test wins over val and val over train"
+        )
     for split in sorted(_bare_splits(kit, splits)):
-        count = sum(its == split for its in splits.values())
-        notes.append(f"{count} images in {split} have no masks and are not used")
+        bare = sum(its == split for its in splits.values())
+        notes.append(f"{count(bare, 'image')} in {split} without masks not used")
     with_masks = kit.images.keys() & kit.masks.keys()
     if splits and (spare := len(with_masks - splits.keys())):
-        notes.append(f"{spare} pairs that no list names are not used")
+        notes.append(f"{count(spare, 'pair')} outside the lists not used")
     if not splits and (spare := len(kit.images.keys() - with_masks)):
-        notes.append(f"{spare} images without a mask are not used")
+        notes.append(f"{count(spare, 'image')} without a mask not used")
     return notes
