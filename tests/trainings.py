@@ -9,4 +9,5 @@ QUICK = {"patches.size": 32, "patches.batch": 4, "validation.rounds": 4}
 
 def train_quickly(data: Path, out: Path, steps: int = 40, **options):
     settings = {**QUICK, "length.steps": steps, **options.pop("settings", {})}
-    return uvala.train(data, out=out, model="pocket_unet", device="cpu", settings=settings, **options)
+    options = {"model": "pocket_unet", "device": "cpu", **options}
+    return uvala.train(data, out=out, settings=settings, **options)

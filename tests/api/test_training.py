@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from safetensors.numpy import load_file
 
 import uvala
 from trainings import train_quickly
-from uvala.errors import ConfigError, RunError, StorageError, UnknownNameError
+from uvala.errors import ConfigError, RunError, SplitError, StorageError, UnknownNameError
 from uvala.log import read_events
 
 
@@ -83,29 +85,52 @@ class _CutOff(BaseException):
     """What a power cut is to the training: it ends between two events, without a word."""
 
 
+def train_and_cut(data, out, after: int, **options):
+    """A training of 20 steps that is cut off at its first event after so many; it validates every 5 steps."""
+
+    def cut(event):
+        if event.get("step", 0) > after:
+            raise _CutOff
+
+    with pytest.raises(_CutOff):
+        train_quickly(data, out, steps=20, listener=cut, **options)
+
+
 class TestResume:
     """P16: a resumed training is the training that was never stopped."""
 
-    @pytest.mark.parametrize("step", [5, 10, 17], ids=lambda step: f"cut after step {step}")
-    def test_equals_uninterrupted_training_bit_for_bit(self, disc_data, tmp_path, step):
+    @pytest.mark.parametrize("after", [2, 5, 10, 15], ids=lambda after: f"cut after step {after}")
+    def test_equals_uninterrupted_training_bit_for_bit(self, disc_data, tmp_path, after):
         whole = train_quickly(disc_data, tmp_path / "whole", steps=20)
-
-        def cut(event):
-            if event["event"] == "validation" and event["step"] >= step:
-                raise _CutOff
-
-        with pytest.raises(_CutOff):
-            train_quickly(disc_data, tmp_path / "cut", steps=20, listener=cut)
+        train_and_cut(disc_data, tmp_path / "cut", after)
         resumed = uvala.train(disc_data, out=tmp_path / "cut", resume=True)
         assert same(weights(whole), weights(resumed))
+        assert whole.card.training.best_step == resumed.card.training.best_step
+
+    def test_with_dropout_too(self, disc_data, tmp_path):
+        options = {"model": "unet", "settings": {"model.options": {"dropout": 0.5, "width": 4, "depth": 2}}}
+        whole = train_quickly(disc_data, tmp_path / "whole", steps=20, **options)
+        train_and_cut(disc_data, tmp_path / "cut", 10, **options)
+        assert same(weights(whole), weights(uvala.train(disc_data, out=tmp_path / "cut", resume=True)))
+
+    @pytest.mark.parametrize("after", [3, 10, 12], ids=lambda after: f"stopped after step {after}")
+    def test_after_a_clean_stop_too(self, disc_data, tmp_path, after):
+        whole = train_quickly(disc_data, tmp_path / "whole", steps=20)
+
+        def stop(event):
+            if event.get("step", 0) >= after:
+                signal.raise_signal(signal.SIGINT)
+
+        stopped = train_quickly(disc_data, tmp_path / "cut", steps=20, listener=stop)
+        assert not stopped.card.training.finished
+        resumed = uvala.train(disc_data, out=tmp_path / "cut", resume=True)
+        assert resumed.card.training.finished
+        assert "stopped at step" not in resumed.report.read_text()
+        if after > 4:  # before the first validation a stop has to make one, so that there are weights
+            assert same(weights(whole), weights(resumed))
 
     def test_no_step_stands_in_the_log_twice(self, disc_data, tmp_path):
-        def cut(event):
-            if event["event"] == "validation" and event["step"] >= 10:
-                raise _CutOff
-
-        with pytest.raises(_CutOff):
-            train_quickly(disc_data, tmp_path / "cut", steps=20, listener=cut)
+        train_and_cut(disc_data, tmp_path / "cut", 10)
         uvala.train(disc_data, out=tmp_path / "cut", resume=True)
         steps = [
             event["step"]
@@ -118,9 +143,24 @@ class TestResume:
         with pytest.raises(ConfigError, match="name it with --out RUN"):
             uvala.train(disc_data, resume=True)
 
+    def test_of_a_finished_training_is_refused(self, disc_run, disc_data):
+        with pytest.raises(RunError, match="whose training is finished"):
+            uvala.train(disc_data, out=disc_run.path, resume=True)
+
+    def test_keeps_its_plan(self, disc_run, disc_data):
+        with pytest.raises(ConfigError, match="--resume together with epochs, seed"):
+            uvala.train(disc_data, out=disc_run.path, resume=True, epochs=3, seed=4)
+
+    def test_without_one_of_its_images_is_refused(self, disc_data, tmp_path):
+        data = shutil.copytree(disc_data, tmp_path / "data")
+        train_and_cut(data, tmp_path / "cut", 5)
+        (data / "images/03.png").unlink()
+        with pytest.raises(SplitError, match=r"no image 03\.png"):
+            uvala.train(data, out=tmp_path / "cut", resume=True)
+
     def test_of_a_damaged_checkpoint_is_refused(self, disc_data, tmp_path):
-        run = train_quickly(disc_data, tmp_path / "run", steps=4)
-        run.folder.checkpoint_path.write_bytes(b"not a checkpoint")
+        train_and_cut(disc_data, tmp_path / "run", 5)
+        (tmp_path / "run/checkpoint/state.safetensors").write_bytes(b"not a checkpoint")
         with pytest.raises(RunError, match="train anew"):
             uvala.train(disc_data, out=tmp_path / "run", resume=True)
 
@@ -179,6 +219,22 @@ class TestWrongInput:
     def test_a_budget_and_epochs_together_are_refused(self, disc_data, tmp_path):
         with pytest.raises(ConfigError, match="one of budget, steps and epochs"):
             uvala.train(disc_data, out=tmp_path / "run", epochs=1, budget="10m")
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"model.options.width": 0}, "width = 0"),
+            ({"model.options": {"widht": 8}}, "did you mean 'width'"),
+            ({"loss.class_weights": [1.0, 2.0, 3.0]}, "3 numbers in loss.class_weights; expected 2"),
+            ({"augment.scale": [0, 1]}, "the smaller magnification first, and both above 0"),
+            ({"seed": 2**35}, "seed = 34359738368"),
+        ],
+        ids=lambda value: str(value) if isinstance(value, dict) else "",
+    )
+    def test_an_impossible_setting_is_refused_and_leaves_nothing(self, disc_data, tmp_path, settings, words):
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            uvala.train(disc_data, out=tmp_path / "run", epochs=1, settings=settings)
+        assert not (tmp_path / "run").exists()
 
     def test_nothing_is_left_of_a_refused_training(self, tmp_path):
         with pytest.raises(uvala.UvalaError):

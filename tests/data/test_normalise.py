@@ -40,7 +40,13 @@ def test_a_constant_channel_becomes_finite(by):
     assert np.isfinite(normalise(np.full((1, 4, 4), 5, np.uint8), settings)).all()
 
 
-def test_what_is_no_number_becomes_the_lowest_level():
+def test_what_is_no_number_becomes_an_end_of_the_scale():
     image = np.array([[[0.0, np.nan, np.inf, -np.inf, 1.0]]], np.float32)
     values = normalise(image, Normalisation(low=(0,), high=(1,)))
     np.testing.assert_allclose(values, [[[-1, -1, LIMIT, -LIMIT, 1]]])
+
+
+def test_numbers_beyond_float32_keep_their_differences():
+    image = (10**9 + np.arange(46, dtype=np.uint32))[None, None]
+    values = normalise(image, Normalisation(low=(10**9,), high=(10**9 + 45,)))
+    np.testing.assert_allclose(values[0, 0], np.linspace(-1, 1, 46), atol=1e-6)

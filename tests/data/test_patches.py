@@ -54,9 +54,14 @@ class TestSampler:
         _, masks = sampler(dataset, size=16, batch=64, class_share=1.0, margin=0).windows(0)
         assert 0.4 < (masks[:, 7:9, 7:9] == 1).any(axis=(1, 2)).mean() < 0.75  # half of the draws are class 1
 
-    def test_a_single_pixel_image_gives_a_patch(self, tmp_path):
-        data = read_dataset(write_discs(tmp_path / "data", count=6, size=(12, 9)))
-        images, _ = sampler(data, size=32, margin=8).windows(0)
+    @pytest.mark.parametrize("size", [(1, 1), (1, 40), (12, 9)], ids=str)
+    def test_an_image_far_smaller_than_a_patch_gives_one(self, tmp_path, size):
+        folder = write_discs(tmp_path / "data", count=6, size=(40, 40))
+        write_discs(tmp_path / "tiny", count=1, size=size)
+        for part in ("images", "masks"):
+            (tmp_path / "tiny" / part / "00.png").rename(folder / part / "tiny.png")
+        data = read_dataset(folder)
+        images, _ = sampler(data, size=32, margin=8, batch=14).windows(0)  # an epoch: the tiny one is in it
         assert np.isfinite(images).all()
 
 

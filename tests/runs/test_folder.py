@@ -1,5 +1,8 @@
 import pytest
+import torch
+from safetensors.torch import save
 
+import uvala
 from uvala.errors import RunError
 from uvala.runs.folder import open_run, pick_device
 
@@ -24,14 +27,19 @@ def test_a_damaged_card_is_refused_in_one_sentence(tmp_path, content):
         open_run(tmp_path)
 
 
-def test_weights_of_another_network_are_refused(disc_run, tmp_path):
-    for name in ("card.json", "plan.toml", "split.json"):
-        (tmp_path / name).write_text((disc_run.path / name).read_text())
-    (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
+@pytest.mark.parametrize(
+    "content",
+    [lambda other: save(other.state_dict()), lambda other: bytes(100), lambda other: b""],
+    ids=["another network", "damaged", "empty"],
+)
+def test_weights_that_do_not_fit_are_refused(disc_run, tmp_path, content):
+    (tmp_path / "card.json").write_text((disc_run.path / "card.json").read_text())
+    other = uvala.create_model("unet", in_channels=1, num_classes=2, width=2, depth=1)
+    (tmp_path / "model.safetensors").write_bytes(content(other))
     with pytest.raises(RunError, match="does not fit"):
         open_run(tmp_path).model()
 
 
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(RunError, match="leave --device at auto"):
-        pick_device("cuda:7")
+        pick_device(f"cuda:{torch.cuda.device_count()}")

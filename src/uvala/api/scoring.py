@@ -39,7 +39,7 @@ class Gallery:
         rank = -(case.mean_dice if case.mean_dice is not None else 1.0)
         # the smallest item of the heap is the best of the worst: the one to give way
         heapq.heappush(self.worst, (rank, case.name, case))
-        room = _WORST if self._bytes < _MOST_BYTES else 1
+        room = 1 if self._full else _WORST
         while len(self.worst) > room:
             self._sample(heapq.heappop(self.worst)[2])
 
@@ -55,12 +55,13 @@ class Gallery:
         return [pool[index] for index in np.argsort(distance, kind="stable")[:_TYPICAL]]
 
     @property
-    def _bytes(self) -> int:
-        return sum(case.image.nbytes + 2 * case.truth.nbytes for *_, case in self.worst)
+    def _full(self) -> bool:
+        kept = [*(case for *_, case in self.worst), *self.others]
+        return sum(case.image.nbytes + 2 * case.truth.nbytes for case in kept) > _MOST_BYTES
 
     def _sample(self, case: Case) -> None:
         """Reservoir sampling: each of the others is as likely to be kept."""
-        if len(self.others) < 4 * _TYPICAL and self._bytes < _MOST_BYTES:
+        if len(self.others) < 4 * _TYPICAL and not self._full:
             self.others.append(case)
         elif (place := self._random.randrange(self.seen)) < len(self.others):
             self.others[place] = case

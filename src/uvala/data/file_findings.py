@@ -199,7 +199,7 @@ def _not_finite(survey: Survey) -> Finding | None:
     return Finding(
         kind="not-finite",
         severity="warning",
-        found=f"{count(len(names), 'image')} with NaN or infinite pixels, read as the darkest level",
+        found=f"{count(len(names), 'image')} with NaN or infinite pixels, read as ends of the scale",
         fix="replace these pixels, or give them an ignored value in the mask",
         files=survey.image_files(names),
     )

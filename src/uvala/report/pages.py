@@ -67,7 +67,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "training": list(_training(data.card)),
         "settings": [(path, _value(value), reason) for path, value, reason in data.settings],
         "log_notes": [str(event["text"]) for event in data.events if event.get("event") == "note"],
-        "commands": list(_commands(data.card)),
+        "commands": list(_commands(data.card, data.score_subset)),
         "provenance": list(_provenance(data.card)),
     }
 
@@ -236,7 +236,7 @@ def _training(card: Card) -> Iterator[tuple[str, str]]:
         yield "Seed", str(card["seed"])
 
 
-def _commands(card: Card) -> Iterator[tuple[str, str]]:
+def _commands(card: Card, subset: str) -> Iterator[tuple[str, str]]:
     """What the model is good for, as (words, lines to copy)."""
     run = card.get("run", "RUN")
     folder = shlex.quote(run) if "run" in card else run
@@ -245,13 +245,17 @@ def _commands(card: Card) -> Iterator[tuple[str, str]]:
         "Masks for new images, in the encoding of your own masks:",
         f"uvala predict {folder} IMAGES --out MASKS",
     )
-    yield "The scores on labelled images:", f"uvala evaluate {folder} {data}"
+    yield (
+        "The scores on labelled images:",
+        f"uvala evaluate {folder} {data}" + ("" if subset == "test" else f" --subset {subset}"),
+    )
     yield (
         "The same from Python:",
         "import uvala\n\n"
         f"run = uvala.load_run({json.dumps(run, ensure_ascii=False)})\n"
         "prediction = run.predict(image)  # array [H, W] or [H, W, C]\n"
-        "prediction.mask                  # [H, W], in the encoding of your own masks\n"
+        "prediction.mask                  # [H, W], class indices\n"
+        "prediction.encoded               # the same in the encoding of your own masks\n"
         "prediction.probabilities         # [K, H, W]\n"
         "prediction.overlay()             # [H, W, 3], to look at",
     )
