@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+_MOST_NAMES = 10  # in a message; a longer list is not read
+
+
 class UvalaError(Exception):
     """Something a user can mend. Its message is three parts: what was found and where, expected, fix."""
 
@@ -98,7 +101,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The nearest of `known` as a half-sentence, or all of them if none is near."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"choose one of {', '.join(names)}"
+    if near:
+        return f"did you mean '{near[0]}'?"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"choose one of {', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def _rebuild(kind: type[UvalaError], found: str, expected: str, fix: str) -> UvalaError:

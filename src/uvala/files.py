@@ -64,7 +64,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 found=f"no space left while writing {path}",
                 expected="room on that disk",
-                fix="free some space or choose another --out; nothing half-written was left behind",
+                fix="free some space or choose another --out; the file is not there in part",
             ) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
             raise StorageError(

@@ -236,6 +236,20 @@ class TestWrongInput:
             uvala.train(disc_data, out=tmp_path / "run", epochs=1, settings=settings)
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+    def test_a_disk_that_is_full_is_one_sentence_and_leaves_no_half_run(self, disc_data, tmp_path):
+        # what a full disk answers to a file of weights, a limit on the size of files answers too
+        code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+        code += "runpy.run_module('uvala', run_name='__main__', alter_sys=True)"
+        words = ["train", disc_data, "--out", tmp_path / "run", "--epochs", "1", "--model", "pocket_unet"]
+        result = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 2, result.stderr
+        assert "found no space left while writing" in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert not (tmp_path / "run").exists()
+
     def test_nothing_is_left_of_a_refused_training(self, tmp_path):
         with pytest.raises(uvala.UvalaError):
             uvala.train(tmp_path / "nowhere", out=tmp_path / "run", epochs=1)

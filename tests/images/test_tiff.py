@@ -95,6 +95,25 @@ class TestPages:
         assert count_pages(path) == 6
         np.testing.assert_array_equal(read_image(Source(path, 4)).array, stack[4].transpose(2, 0, 1))
 
+    @pytest.mark.parametrize(
+        ("length", "axes", "mode", "pages"),
+        [
+            (8, None, "grayscale", 8),  # called channels for want of a better word
+            (5, None, "grayscale", 5),
+            (8, "ZYX", "grayscale", 8),
+            (3, "TYX", "grayscale", 3),
+            (8, "CYX", "composite", 8),  # more than ImageJ can show as one picture
+            (7, "CYX", "composite", 1),
+            (4, None, "grayscale", 1),  # nothing tells these from channels
+        ],
+    )
+    def test_a_stack_of_imagej_is_pages_where_it_cannot_be_channels(
+        self, tmp_path, length, axes, mode, pages
+    ):
+        named = {"mode": mode} | ({"axes": axes} if axes else {})
+        path = written(tmp_path, np.zeros((length, 20, 30), np.uint8), imagej=True, metadata=named)
+        assert count_pages(path) == pages
+
     def test_the_channels_of_a_page_are_found_between_the_pages(self, tmp_path, rng):
         stack = rng.integers(0, 60000, (3, 4, 20, 40), dtype=np.uint16)  # channel, time, row, column
         path = tmp_path / "a.ome.tif"

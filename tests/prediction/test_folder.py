@@ -31,11 +31,20 @@ class TestNamesOfResults:
     def test_a_glob_over_folders_keeps_them(self, folder):
         assert targets("data/*/image.png") == ["one/image", "two/image"]
 
-    def test_files_of_one_name_are_numbered(self, folder):
-        assert targets("data/one/image.png", "data/two/image.png") == ["image_png", "image_png_2"]
+    def test_files_of_one_name_keep_the_folders_that_tell_them_apart(self, folder):
+        assert targets("data/one/image.png", "data/two/image.png") == ["one/image", "two/image"]
+
+    def test_formats_of_one_name_keep_their_suffix(self, folder):
+        Image.new("L", (4, 4)).save("data/one/image.bmp")
+        assert targets("data/one") == ["image_bmp", "image_png"]
+
+    def test_a_name_that_is_taken_already_is_numbered(self, folder):
+        for name in ("image.bmp", "image_png.bmp"):
+            Image.new("L", (4, 4)).save(f"data/one/{name}")
+        assert len(set(targets("data/one"))) == 3
 
     def test_two_folders_do_not_overwrite_each_other(self, folder):
-        assert len(set(targets("data/one", "data/two"))) == 2
+        assert targets("data/one", "data/two") == ["one/image", "two/image"]
 
     def test_an_image_named_twice_is_predicted_once(self, folder):
         assert targets("data/one/image.png", "data/one/*.png") == ["image"]

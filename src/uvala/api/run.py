@@ -134,7 +134,7 @@ class Run:
         """Which subset each image belongs to, and who says so."""
         decided, origin = decided_sides(dataset.samples, dataset.root, file)
         split, contents = self.folder.split, self.folder.contents
-        used = {contents[name]: side for side in ("train", "val") for name in getattr(split, side)}
+        used = {contents.get(name): side for side in ("train", "val") for name in getattr(split, side)}
         known = {name: used[content] for name, content in dataset.contents.items() if content in used}
         if file is not None or (decided and not known):
             return decided, "; ".join(origin)

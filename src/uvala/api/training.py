@@ -20,7 +20,7 @@ from uvala.config import build, flat, override
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.sample import Sample
 from uvala.data.splits import Split, make_split
-from uvala.errors import ConfigError, RunError
+from uvala.errors import ConfigError, RunError, UvalaError
 from uvala.evaluation.scores import Scores, verdict, write_csv
 from uvala.files import write_text
 from uvala.log import Event, EventLog, Listener, read_events
@@ -98,9 +98,11 @@ def train(
     create_run(out)
     try:
         return _train(data, out, wishes, split, clock, torch_device, listener, started)
-    except BaseException:
-        if not (out / "card.json").exists():
-            shutil.rmtree(out)  # new or empty before: nothing is left of a training that never began
+    except BaseException as error:
+        run = RunFolder(out)
+        began = (out / "card.json").exists() and not isinstance(error, UvalaError)
+        if not began and not run.weights_path.exists():
+            shutil.rmtree(out)  # new or empty before: nothing is left of a training that came to nothing
         raise
 
 
@@ -267,7 +269,14 @@ def _wishes(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
         **flat(settings),
         **{paths[name]: value for name, value in named.items() if value is not None},
     }
-    if not any(path.startswith("length.") for path in wishes):
+    lengths = [path.removeprefix("length.") for path in wishes if path.startswith("length.")]
+    if len(lengths) > 1:
+        raise ConfigError(
+            found=f"{' and '.join(sorted(lengths))} together",
+            expected="one of budget, steps and epochs",
+            fix="leave the others out",
+        )
+    if not lengths:
         wishes["length.budget"] = DEFAULT
     if "length.budget" in wishes:
         wishes["length.budget"] = parse_duration(wishes["length.budget"])

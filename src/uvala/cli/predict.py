@@ -33,7 +33,10 @@ def command(
             inputs, out, probabilities=probabilities, overlays=overlay, progress=progress
         )
     for failure in failures:
-        say_error(f"uvala: skipped: {failure.error}")
+        name = str(failure.source.path)
+        page = "" if failure.source.page is None else f"#{failure.source.page}"
+        where = "" if name in str(failure.error) else f"{name}{page}: "
+        say_error(f"uvala: skipped: {where}{failure.error}")
     console.print(f"{len(outputs)} mask{'s' * (len(outputs) != 1)} in {out}", markup=False)
     alike = {output.classes for output in outputs}
     if len(outputs) > 1 and len(alike) == 1 and len(only := next(iter(alike))) == 1:

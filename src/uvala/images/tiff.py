@@ -2,7 +2,11 @@
 
 A TIFF of three or more axes does not always say which are the channels. The rule, in this order:
 
-1. What the file says: samples per pixel (RGB, planes), and an axis named C by OME, ImageJ or tifffile.
+1. What the file says: samples per pixel (RGB, planes), and an axis named C by OME, ImageJ or tifffile. In
+   ImageJ's files "channels" is also what the pages of a plain stack are called by programs that write no
+   dimensions. There C means channels up to 4, and up to 7 if the file is to be shown as a composite, which
+   ImageJ does with no more; all others are pages. A plain ImageJ stack of 2 to 4 pages cannot be told from
+   channels and is read as such: write it with its axis named (Z or T), or as a TIFF without that dialect.
 2. Three unnamed axes of which the last is the shortest and at most 16: written as [H, W, C] by a program that
    did not say so.
 3. All other axes are pages. Read as one image, up to 16 pages are taken together as channels; more are a
@@ -37,6 +41,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _LOSSY = {6, 7, 33007, 34892, 50001, 50002}  # old and new JPEG, ALT_JPEG, lossy DNG, WebP
 _ALPHA = {tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA}
+_MOST_PLAIN_CHANNELS = 4  # of an ImageJ file that does not say how its channels are shown together
+_MOST_IN_COMPOSITE = 7  # ImageJ's CompositeImage.MAX_CHANNELS
 _VALUE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF type number
 
 
@@ -117,8 +123,12 @@ def _opened(path: Path) -> Iterator[tifffile.TiffPageSeries]:
 
 
 def _names_channels(series: tifffile.TiffPageSeries, name: str, length: int) -> bool:
+    if name != "C" or series.kind != "imagej":
+        return name in "SC"
     # ImageJ, and tifffile on its behalf, call the pages of a plain stack channels
-    return name == "S" or (name == "C" and not (series.kind == "imagej" and length > MOST_UNNAMED_CHANNELS))
+    said = (series.parent.imagej_metadata if series.parent is not None else None) or {}
+    composite = said.get("mode") in {"composite", "color"}
+    return length <= (_MOST_IN_COMPOSITE if composite else _MOST_PLAIN_CHANNELS)
 
 
 def _count(series: tifffile.TiffPageSeries, axes: _Axes) -> int:

@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from uvala.arrays import ClassMap, ImageArray
 from uvala.data.dataset import convert_channels
 from uvala.data.masks import MaskEncoding
-from uvala.data.normalise import normalise
 from uvala.errors import ShapeError
 from uvala.images.display import class_colours, overlay
 from uvala.images.write import write_probabilities, write_rgb
 from uvala.runs.folder import RunFolder, pick_device
-from uvala.tiling.run import predict_probabilities
+from uvala.runs.inference import class_probabilities
 
 __all__ = ["Prediction", "Predictor", "as_channels_first"]
 
@@ -77,14 +76,8 @@ class Predictor:
                 expected=f"{card.network.in_channels}, as in the images that the network was trained on",
                 fix="convert the image, or train on images like it",
             )
-        probabilities = predict_probabilities(
-            self.model,
-            torch.from_numpy(normalise(converted, card.normalisation)),
-            num_classes=card.network.num_classes,
-            halo=card.network.halo,
-            multiple=card.network.multiple,
-            tiles=card.tiles,
-            device=self.device,
+        probabilities = class_probabilities(
+            self.model, converted, card.normalisation, card.network, card.tiles, self.device
         ).numpy()
         mask = probabilities.argmax(axis=0).astype(np.uint8)
         return Prediction(image, mask, probabilities, card.encoding)

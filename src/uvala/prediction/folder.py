@@ -1,5 +1,6 @@
 """Files, folders and globs in; masks, probabilities and overlays out."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -129,11 +130,24 @@ def _pages(path: Path) -> list[Source]:
 
 
 def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
-    """The same, with longer names for results that would overwrite each other: a_png and a_tif, a_2, a_3."""
+    """The same, with longer names for results that would overwrite each other.
+
+    Files from several folders keep the part of their paths that differs (one/a, two/a); what then still has
+    the same name gets its suffix (a_png, a_tif), and at last a number.
+    """
     often = Counter(found.values())
+    clashing = [source.path.resolve().parent for source, target in found.items() if often[target] > 1]
+    shared = Path(os.path.commonpath(clashing)) if clashing else Path()
+    longer = {
+        source: source.path.resolve().parent.relative_to(shared) / target.name
+        if often[target] > 1
+        else target
+        for source, target in found.items()
+    }
+    often = Counter(longer.values())
     taken: set[Path] = set()
     named = []
-    for source, target in found.items():
+    for source, target in longer.items():
         if often[target] > 1:
             target = target.with_name(f"{target.name}_{source.path.suffix[1:]}")
         number, name = 1, target.name

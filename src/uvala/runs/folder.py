@@ -77,7 +77,8 @@ class RunFolder:
     @cached_property
     def contents(self) -> dict[str, str]:
         """A hash of the pixels of each image, by name: images are known again by what they show."""
-        return dict(_read_json(self.path / "images.json"))
+        path = self.path / "images.json"
+        return dict(_read_json(path)) if path.is_file() else {}
 
     def write_contents(self, contents: Mapping[str, str]) -> None:
         """Write images.json."""
@@ -183,7 +184,11 @@ def _read_card(folder: Path) -> Card:
     try:
         return build(Card, content, where=str(path))
     except UvalaError as error:
-        raise RunError(found=error.found, expected="an unchanged card.json", fix=error.fix) from error
+        raise RunError(
+            found=f"{error.found}, written by uvala {_writer(content)}",
+            expected="a card.json as this version of uvala writes it",
+            fix="open it with the version that wrote it, or undo changes by hand",
+        ) from error
 
 
 def _writer(content: Any) -> str:

@@ -89,6 +89,7 @@ class Training:
         # in a random order, so that those which a time limit allows are a fair sample
         self.judges = random.Random(plan.seed).sample(list(job.validation), len(job.validation))
         self._judged_step = -1
+        self._warned = False
 
     def run(self, stop_asked: Callable[[], bool]) -> bool:
         """Train to the end; False if `stop_asked` came first. Either way there are weights in the run."""
@@ -156,7 +157,8 @@ class Training:
             images=found.images,
             seconds=round(found.seconds, 3),
         )
-        if len(found.predicted) == 1 and progress.share > 0.3:
+        if len(found.predicted) == 1 and progress.share > 0.3 and not self._warned:
+            self._warned = True
             name = job.dataset.encoding.names[found.predicted[0]]
             job.log("warning", text=f"the network still predicts nothing but '{name}': see `uvala check`")
 

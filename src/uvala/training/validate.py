@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from uvala.data.normalise import normalise
 from uvala.data.patches import ImageStore
 from uvala.data.sample import Sample
 from uvala.metrics.pixels import confusion_matrix, dice
 from uvala.runs.card import NetworkCard
+from uvala.runs.inference import class_probabilities
 from uvala.tiling.config import TileConfig
-from uvala.tiling.run import predict_probabilities
 
 __all__ = ["Validation", "validate"]
 
@@ -48,15 +47,7 @@ def validate(
         if done and time.perf_counter() - began > time_limit:
             break
         stored = store[sample]
-        probabilities = predict_probabilities(
-            model,
-            torch.from_numpy(normalise(stored.image, stored.scale)),
-            num_classes=network.num_classes,
-            halo=network.halo,
-            multiple=network.multiple,
-            tiles=tiles,
-            device=device,
-        )
+        probabilities = class_probabilities(model, stored.image, stored.scale, network, tiles, device)
         classes = probabilities.argmax(dim=0).to(torch.uint8).numpy()
         total += confusion_matrix(classes, stored.classes, network.num_classes)
         done += 1

@@ -17,6 +17,13 @@ def test_the_form_of_isbi_is_one_sample_per_page(make):
     assert "test-volume.tif without labels" in found.evidence
 
 
+def test_stacks_of_imagej_without_dimensions_are_stacks(make):
+    root = make("train-volume.tif", "train-labels.tif", pages=8)
+    for path in root.iterdir():
+        tifffile.imwrite(path, tifffile.imread(path), imagej=True)
+    assert [(one.image.page, one.mask.page) for one in recognise(root).samples] == [(n, n) for n in range(8)]
+
+
 def test_a_single_stack_can_be_split(make):
     samples = recognise(make("train-volume.tif", "train-labels.tif", pages=4)).samples
     assert {(sample.group, sample.split) for sample in samples} == {(None, None)}
