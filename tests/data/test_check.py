@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from uvala.data.check import check
@@ -153,6 +154,36 @@ class TestFiles:
         assert "images/s01.png" in found["constant-image"].files
         assert (found["tiny-image"].severity, found["tiny-image"].files) == ("error", ("images/s02.png",))
 
+    def test_thin_images_are_a_warning_and_all_sizes_are_told(self, sound):
+        sound.pair("s01", sound.photograph(1)[:5], mask_of(sound, 1)[:5])
+        sound.pair("s02", sound.photograph(2)[:, :2], mask_of(sound, 2)[:, :2])
+        found = findings(sound)
+        assert (found["thin-image"].severity, "tiny-image" in found) == ("warning", False)
+        assert "2 images of 2x64 to 64x5 pixels" in found["thin-image"].found
+
+    def test_an_image_without_one_number_is_an_error(self, drawn):
+        drawn.pairs(3)
+        drawn.save("images/s01.npy", np.full((64, 64), np.nan, np.float32))
+        (drawn.root / "images/s01.png").unlink()
+        found = findings(drawn)
+        assert (found["blank-image"].severity, found["blank-image"].files) == ("error", ("images/s01.npy",))
+        assert not {"not-finite", "constant-image"} & found.keys()
+
+    def test_stacks_of_different_lengths_are_one_sentence(self, drawn):
+        for name, pages in (("volume", 8), ("labels", 6)):
+            drawn.root.mkdir(exist_ok=True)
+            stack = np.zeros((pages, 64, 64), np.uint8)
+            tifffile.imwrite(drawn.root / f"train-{name}.tif", stack, photometric="minisblack")
+        found = findings(drawn)
+        assert found["page-counts"].found == "8 pages in train-volume.tif, but 6 in train-labels.tif"
+        assert not {"unreadable", "reading"} & found.keys()
+
+    def test_a_table_that_names_images_but_is_no_manifest_is_told(self, sound):
+        (sound.root / "list.csv").write_text("filename,label\nimages/s00.png,masks/s00.png\n")
+        found = findings(sound)["unpaired"]
+        assert found.files == ("list.csv",)
+        assert "first line is filename, label, not image,mask[,group][,split]" in found.found
+
     def test_names_that_differ_only_in_case_collide(self, sound):
         labels = sound.discs(20)
         sound.pair("S01", sound.image_of(labels, 20), mask_of(sound, 20))
@@ -165,6 +196,13 @@ class TestFiles:
         found = findings(sound)["reading"]
         assert (found.severity, len(found.files)) == ("note", 8)
         assert "alpha channel dropped" in found.found
+
+    def test_a_drawing_that_only_alpha_holds_asks_for_something(self, sound):
+        for seed in range(8):
+            alpha = mask_of(sound, seed)
+            sound.save(f"masks/s{seed:02d}.png", np.dstack([np.full((64, 64, 3), 200, np.uint8), alpha]))
+        found = findings(sound)["reading"]
+        assert (found.severity, found.fix) == ("warning", "save the mask as opaque colours")
 
 
 class TestMasks:
@@ -192,7 +230,7 @@ class TestMasks:
         drawn.save("masks/s07.png", mask)
         found = findings(drawn)["stray-value"]
         assert (found.severity, found.files) == ("warning", ("masks/s07.png",))
-        assert "values 77 on 3 pixels of 1 mask" in found.found
+        assert "value 77 on 3 pixels of 1 mask" in found.found
 
     def test_values_outside_dataset_toml_are_an_error_with_the_mask(self, sound):
         """P1: values outside the classes are told before a training, not by a crash in it."""
@@ -222,6 +260,15 @@ class TestMasks:
     def test_a_class_that_no_mask_shows_is_named(self, sound):
         (sound.root / "dataset.toml").write_text("[classes]\nbackground = 0\ncell = 255\ndust = 7")
         assert "1 class that no mask contains: dust" in findings(sound)["absent-class"].found
+
+    @pytest.mark.parametrize(("number", "told"), [(7, True), (4, False)])
+    def test_as_many_single_pieces_in_every_mask_may_be_objects(self, drawn, number, told):
+        for seed in range(4):
+            labels = drawn.discs(seed, number)
+            drawn.pair(f"s{seed}", drawn.image_of(labels, seed), labels.astype(np.uint8))
+        assert ("perhaps-objects" in findings(drawn)) is told
+        (drawn.root / "dataset.toml").write_text('task = "classes"')
+        assert "perhaps-objects" not in findings(drawn)
 
     def test_objects_drawn_over_each_other_are_named(self, drawn):
         for case in ("c1", "c2"):
@@ -270,6 +317,22 @@ class TestDuplicates:
     def test_a_split_that_does_not_fit_is_an_error(self, sound):
         (sound.root / "split.json").write_text('{"train": ["nobody"]}')
         assert findings(sound)["split"].severity == "error"
+
+
+class TestSplit:
+    """A split that somebody decided is told, with what is wrong in it."""
+
+    def test_its_origin_and_numbers_are_told(self, sound):
+        assert not any("split" in sentence for sentence in check(sound.root).evidence)
+        (sound.root / "split.json").write_text('{"train": ["s00", "s01", "s02"], "val": ["s03"]}')
+        assert check(sound.root).evidence[-1] == "split: lists of names in split.json, 3 in train, 1 in val"
+
+    def test_a_group_on_two_sides_is_named(self, sound):
+        rows = [f"images/s0{n}.png,masks/s0{n}.png,p,{side}" for n, side in enumerate(("train", "dev"))]
+        (sound.root / "list.csv").write_text("\n".join(["image,mask,group,split", *rows]))
+        found = findings(sound)["group-across-split"]
+        assert (found.severity, found.groups) == ("warning", (("s00.png (train)", "s01.png (val)"),))
+        assert "split 'dev' read as val" in check(sound.root).evidence[0]
 
 
 class TestRefusals:

@@ -188,7 +188,41 @@ class TestTrainedEncoding:
         drawn.pairs(3)
         encoding = read_dataset(drawn.root).encoding
         drawn.save("masks/s01.png", mask_of(drawn, 1, value=1))
-        with pytest.raises(MaskError, match=r"values 1 in 1 mask: masks/s01\.png; expected .* 0, 255"):
+        with pytest.raises(MaskError, match=r"value 1 in 1 mask: masks/s01\.png; .* 255 \(foreground\)"):
+            read_dataset(drawn.root, encoding=encoding)
+
+    @pytest.mark.parametrize(("learnt", "here"), [(255, 1), (1, 255)])
+    def test_two_classes_spelt_otherwise_in_all_masks_are_the_same_two(self, drawn, learnt, here):
+        """P1: trained on 0/255, scored on 0/1 throughout."""
+        drawn.pairs(3, value=learnt)
+        encoding = read_dataset(drawn.root).encoding
+        drawn.pairs(3, value=here)
+        dataset = read_dataset(drawn.root, encoding=encoding)
+        np.testing.assert_array_equal(dataset.classes(dataset.samples[0]), drawn.discs(0) > 0)
+        assert f"{here} is taken as foreground, which was {learnt} there" in dataset.notes[1]
+        assert dataset.encoding.encode(np.ones((1, 1), np.uint8)) == learnt
+
+    def test_so_they_are_where_the_nearest_value_would_be_background(self, drawn):
+        """1 is nearer to 0 than to 255."""
+        drawn.pairs(3)
+        encoding = read_dataset(drawn.root).encoding.model_copy(update={"snap": True})
+        drawn.pairs(3, value=1)
+        dataset = read_dataset(drawn.root, encoding=encoding)
+        assert dataset.classes(dataset.samples[0]).max() == 1
+
+    @pytest.mark.parametrize("other", [7, 254], ids=str)
+    def test_any_other_value_is_not(self, drawn, other):
+        drawn.pairs(3)
+        encoding = read_dataset(drawn.root).encoding
+        drawn.pairs(3, value=other)
+        with pytest.raises(MaskError, match=f"value {other} in 3 masks"):
+            read_dataset(drawn.root, encoding=encoding)
+
+    def test_strange_colours_are_written_as_colours(self, drawn):
+        drawn.pairs(3)
+        encoding = read_dataset(drawn.root).encoding
+        drawn.save("masks/s01.png", np.full((64, 64, 3), (0, 255, 255), np.uint8))
+        with pytest.raises(MaskError, match=r"value #00ffff in 1 mask: .*save these masks with the number"):
             read_dataset(drawn.root, encoding=encoding)
 
     def test_images_are_converted_as_in_training(self, drawn):

@@ -62,6 +62,11 @@ class TestValues:
         assert values_of(found) == list(pair)
         assert found.encoding.names == ("background", "foreground")
 
+    def test_one_mask_holds_and_two_hold(self, drawn):
+        masks = [discs(drawn, seed, (0, 1)) for seed in range(2)]
+        assert found_in(masks[:1]).evidence[0].startswith("1 mask holds the values 0, 1")
+        assert found_in(masks).evidence[0].startswith("2 masks hold the values 0, 1")
+
     def test_class_numbers_are_classes_in_their_order(self, drawn):
         found = found_in([discs(drawn, seed, [0, 2, 1, 4]) for seed in range(4)])
         assert values_of(found) == [0, 1, 2, 4]

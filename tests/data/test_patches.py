@@ -22,6 +22,8 @@ def sampler(dataset, *, size=16, batch=4, class_share=0.3, margin=2, seed=0, lim
 
 
 class TestSampler:
+    """P5, P7: patches at the images' own resolution, from images of any size, in batches of any size."""
+
     def test_a_step_is_a_function_of_seed_and_number(self, dataset):
         one, other = sampler(dataset), sampler(dataset)
         one.windows(0)  # what was drawn before does not matter

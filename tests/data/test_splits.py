@@ -178,6 +178,11 @@ class TestDecided:
         assert (split.train, split.val, split.test) == (names(0, 1), names(2), names(3))
         assert split.origin == "lists of names in mine.json; 8 images in no list, unused"
 
+    def test_paths_within_the_data_set_are_names_too(self, twelve):
+        file = write_lists(twelve, "mine.json", train=["images/s00.png", "images/s01"], val=["s02"])
+        split = split_of(twelve, file=file)
+        assert (split.train, split.val) == (names(0, 1), names(2))
+
     def test_split_json_beside_the_data_is_found(self, twelve):
         write_lists(twelve, train=["s00", "s01"], val=["s02"])
         assert split_of(twelve).val == names(2)

@@ -20,7 +20,7 @@ from uvala.config import build, flat, override
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.sample import Sample
 from uvala.data.splits import Split, make_split
-from uvala.errors import ConfigError, RunError, UvalaError
+from uvala.errors import ConfigError, RunError, SplitError, UvalaError
 from uvala.evaluation.scores import Scores, verdict, write_csv
 from uvala.files import write_text
 from uvala.log import Event, EventLog, Listener, read_events
@@ -63,17 +63,17 @@ def train(
 ) -> Run:
     """Train a network on a data set and return its run.
 
-    data: a folder or a CSV manifest, in any layout that `uvala check` recognises. out: a new folder, or with
-    `resume` the one to go on with; default runs/NAME-DATE. budget: wall-clock time of everything, such as
-    "10m",
-    "1h30m" or seconds. epochs: instead of a budget. split: a JSON file with lists of names. settings: any
-    setting of the plan by its dotted path, such as {"patches.size": 192}. listener: called with each event.
-    started: `time.monotonic()` of the moment from which the budget counts; default now.
+    data: a folder or a CSV manifest, in any layout that `uvala check` recognises.
+    out: a new folder, or with `resume` the one to go on with; default runs/NAME-DATE.
+    budget: wall-clock time of everything, such as "10m", "1h30m" or seconds. epochs: instead of a budget.
+    split: a JSON file with lists of names under "train", "val" and "test".
+    settings: any setting of the plan by its dotted path, such as {"patches.size": 192}.
+    resume: go on after the last checkpoint of `out`, by the plan that it holds.
+    listener: called with each event. started: `time.monotonic()` when the budget began; default now.
 
     The first Ctrl-C stops cleanly and still scores the best weights. Same seed, same number of steps or
-    epochs,
-    same machine: same weights, bit for bit; under a budget the clock decides how many steps there are.
-    Raises a UvalaError for data, settings or folders that cannot be used.
+    epochs and same machine give the same weights, bit for bit; under a budget the clock decides how many
+    steps there are. Raises a UvalaError for data, settings or folders that cannot be used.
     """
     started = time.monotonic() if started is None else started
     data = Path(data).expanduser()
@@ -84,9 +84,9 @@ def train(
             "model": model,
             "split": split,
             "seed": seed,
-            "--set": settings,
+            "--set": settings or None,
         }
-        _refuse_changes({name: value for name, value in asked.items() if value})
+        _refuse_changes({name: value for name, value in asked.items() if value is not None})
         return _resume(data, out, device, listener, started)
     wishes = _wishes(settings or {}, budget=budget, epochs=epochs, model=model, seed=seed, device=device)
     base = override(Plan(), wishes, where="the settings")
@@ -102,7 +102,8 @@ def train(
         run = RunFolder(out)
         began = (out / "card.json").exists() and not isinstance(error, UvalaError)
         if not began and not run.weights_path.exists():
-            shutil.rmtree(out)  # new or empty before: nothing is left of a training that came to nothing
+            # it was new or empty before: nothing is left of a training that came to nothing
+            shutil.rmtree(out, ignore_errors=True)
         raise
 
 
@@ -176,11 +177,24 @@ def _resume(
     clock = Clock(run.plan.length.budget, started=started, used=progress.seconds)
     card = run.card
     dataset = read_dataset(data, encoding=card.encoding, channels=card.data.channels)
-    dataset.subset([*run.split.train, *run.split.val, *run.split.test])  # refused before anything is written
+    _require_same_images(run, dataset)
     _drop_events_after(run.log_path, progress)
     log = EventLog(run.log_path, *([listener] if listener else []), started=started - progress.seconds)
     log("note", text=f"resumed after step {progress.step}")
     return _fit(run, dataset, run.split, clock, torch_device, log, progress=progress)
+
+
+def _require_same_images(run: RunFolder, dataset: Dataset) -> None:
+    """SplitError unless the data set still has the images of the run's split, as they were."""
+    names = [*run.split.train, *run.split.val, *run.split.test]
+    dataset.subset(names)
+    changed = [name for name in names if run.contents.get(name) != dataset.contents[name]]
+    if changed:
+        raise SplitError(
+            found=f"{len(changed)} changed images in {dataset.root}, such as {changed[0]}",
+            expected="the images that the training began with",
+            fix="bring them back, or train anew with another --out",
+        )
 
 
 def _fit(

@@ -24,6 +24,7 @@ def command(
 
     from uvala.cli.terminal import console, counting, encoding_table
     from uvala.data.check import check
+    from uvala.data.wording import count
 
     with counting("checking") as progress:
         report = check(data, progress)
@@ -37,10 +38,11 @@ def command(
             console.print(encoding_table(rows))
         for finding in report.findings:
             console.print(Text.assemble((f"{finding.severity:8} ", _COLOURS[finding.severity]), str(finding)))
-        console.print(
-            f"{report.samples:,} pairs, {len(report.errors)} errors, {len(report.warnings)} warnings, "
-            f"{report.seconds:.1f} s",
-            markup=False,
-        )
+        counts = [
+            count(report.samples, "pair"),
+            count(len(report.errors), "error"),
+            count(len(report.warnings), "warning"),
+        ]
+        console.print(f"{', '.join(counts)}, {report.seconds:.1f} s", markup=False)
     if report.errors:
         raise typer.Exit(1)

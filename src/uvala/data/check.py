@@ -1,6 +1,7 @@
 """The mask doctor: looks at every file of a data set and says what is wrong, where, and what to do."""
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from uvala.data.encoding_table import encoding_table
 from uvala.data.file_findings import blocking_findings, file_findings
 from uvala.data.find_encoding import FoundEncoding, find_encoding
 from uvala.data.finding import Finding, from_error
-from uvala.data.mask_findings import duplicate_findings, mask_findings
+from uvala.data.mask_findings import duplicate_findings, mask_findings, split_findings
 from uvala.data.masks import EncodingRow, MaskEncoding
 from uvala.data.scan import Progress
-from uvala.data.split_lists import decided_sides
+from uvala.data.split_lists import SIDES, decided_sides
 from uvala.data.survey import Survey, survey_data
 from uvala.errors import ConfigError, DataError, MaskError, SplitError
 
@@ -73,13 +74,13 @@ def check(data: str | Path, progress: Progress | None = None) -> CheckReport:
         return CheckReport(
             data=str(data), findings=(from_error(kind, error),), seconds=time.perf_counter() - began
         )
-    found, findings = _examine(survey)
+    found, findings, split = _examine(survey)
     findings.sort(key=lambda each: _ORDER.index(each.severity))
     return CheckReport(
         data=str(data),
         layout=survey.layout,
         samples=len(survey.facts),
-        evidence=(survey.evidence, *(found.evidence if found else ())),
+        evidence=(survey.evidence, *(found.evidence if found else ()), *split),
         encoding=found.encoding if found else None,
         table=encoding_table(survey.masks, found.encoding) if found else (),
         findings=tuple(findings),
@@ -87,7 +88,8 @@ def check(data: str | Path, progress: Progress | None = None) -> CheckReport:
     )
 
 
-def _examine(survey: Survey) -> tuple[FoundEncoding | None, list[Finding]]:
+def _examine(survey: Survey) -> tuple[FoundEncoding | None, list[Finding], list[str]]:
+    """How the masks are read, what was found, and where the split comes from if somebody decided it."""
     findings = [*blocking_findings(survey), *file_findings(survey)]
     found = None
     if survey.masks:
@@ -97,8 +99,18 @@ def _examine(survey: Survey) -> tuple[FoundEncoding | None, list[Finding]]:
         except (MaskError, ConfigError) as error:
             findings.append(from_error("masks", error, getattr(error, "files", ())))
     sides: dict[str, str] = {}
+    split: list[str] = []
     try:
-        sides, _ = decided_sides(survey.samples, survey.root)
+        sides, origin = decided_sides(survey.samples, survey.root)
+        split = [_told_split(sides, origin)] if sides else []
     except SplitError as error:
         findings.append(from_error("split", error))
-    return found, findings + duplicate_findings(survey, sides)
+    findings += split_findings(survey.samples, sides) + duplicate_findings(survey, sides)
+    return found, findings, split
+
+
+def _told_split(sides: dict[str, str], origin: list[str]) -> str:
+    numbers = Counter(sides.values())
+    shown = ", ".join(f"{numbers[side]:,} in {side}" for side in SIDES if numbers[side])
+    lacking = "" if "val" in numbers else "; val will be drawn from those that are trained on"
+    return f"split: {'; '.join(origin)}, {shown}{lacking}"

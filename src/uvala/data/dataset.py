@@ -16,7 +16,7 @@ from uvala.data.file_findings import blocking_findings
 from uvala.data.find_encoding import FoundEncoding, find_encoding
 from uvala.data.finding import as_error
 from uvala.data.mask_facts import MaskFacts
-from uvala.data.masks import EncodingRow, MaskEncoding, object_labels
+from uvala.data.masks import ClassEntry, EncodingRow, MaskEncoding, object_labels
 from uvala.data.sample import Sample
 from uvala.data.scan import Progress, file_name
 from uvala.data.survey import Survey, survey_data
@@ -25,6 +25,9 @@ from uvala.errors import MaskError, SplitError
 from uvala.images.read import RawMask, Source, read_image, read_mask
 
 __all__ = ["Dataset", "convert_channels", "read_dataset"]
+
+_YES = {1, 255, 65535}
+"""What a mask of two classes has for the one that is looked for: the largest value of 1, 8 and 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +140,7 @@ def read_dataset(
     found = (
         find_encoding(survey.masks, survey.class_names, survey.toml)
         if encoding is None
-        else FoundEncoding(_require(survey.masks, encoding), ("the masks are read as in training",))
+        else _as_trained(survey.masks, encoding)
     )
     images = survey.images
     wanted = channels or survey.toml.channels
@@ -163,21 +166,51 @@ def read_dataset(
     )
 
 
+def _as_trained(masks: tuple[MaskFacts, ...], encoding: MaskEncoding) -> FoundEncoding:
+    """A trained network's encoding; of two classes, 0 and 1 may be spelt 0 and 255 here, or the reverse."""
+    said = "the masks are read as in training"
+    other = _other_spelling(masks, encoding)
+    if other is None:
+        return FoundEncoding(_require(masks, encoding), (said,))
+    background, foreground = encoding.classes
+    both = ClassEntry(name=foreground.name, values=(*foreground.values, other))
+    said += f", but {other} is taken as {foreground.name}, which was {foreground.values[0]} there"
+    return FoundEncoding(MaskEncoding(**{**dict(encoding), "classes": (background, both)}), (said,))
+
+
+def _other_spelling(masks: tuple[MaskFacts, ...], encoding: MaskEncoding) -> int | None:
+    """What all masks hold beside 0 instead of the one value that the network learnt beside 0."""
+    learnt = [entry.values for entry in encoding.classes]
+    if encoding.kind != "values" or len(learnt) != 2 or learnt[0] != (0,) or len(learnt[1]) != 1:
+        return None
+    if any(mask.colour or mask.palette or mask.objects is not None or mask.distinct > 2 for mask in masks):
+        return None
+    held = {value for mask in masks for value in mask.values.tolist()}
+    others = held - {0, *learnt[1], *encoding.ignore}
+    certain = {*learnt[1], *others} <= _YES and len(others) == 1 and held == {0, *others}
+    return others.pop() if certain else None
+
+
 def _require(masks: tuple[MaskFacts, ...], encoding: MaskEncoding) -> MaskEncoding:
     """`encoding`, if it explains all masks; MaskError naming those that it does not."""
     if encoding.snap:
         return encoding
     strange = {mask.name: strange_values(mask, encoding) for mask in masks if mask.objects is None}
-    odd = [name for name, values in strange.items() if values]
+    odd = [mask for mask in masks if strange.get(mask.name)]
     if not odd:
         return encoding
-    values = sorted({value for found in strange.values() for value in found})
-    known = [encoding.spell(value) for entry in encoding.classes for value in entry.values]
+    values = dict.fromkeys(
+        f"#{value:06x}" if mask.colour or encoding.kind == "colours" else str(value)
+        for mask in odd
+        for value in sorted(strange[mask.name])
+    )
+    known = [f"{encoding.spell(entry.values[0])} ({entry.name})" for entry in encoding.classes]
+    noun = "colour" if encoding.kind == "colours" else "number"
     raise MaskError(
-        found=f"values {name_some(map(encoding.spell, values))} in {count(len(odd), 'mask')}: "
-        f"{name_some(odd)}",
+        found=f"{'value' if len(values) == 1 else 'values'} {name_some(values)} in "
+        f"{count(len(odd), 'mask')}: {name_some(mask.name for mask in odd)}",
         expected=f"the values that the network was trained on: {name_some(known, 8)}",
-        fix="export these masks in the same encoding as the training masks",
+        fix=f"save these masks with the {noun} that each class has there, or train on masks such as these",
     )
 
 

@@ -1,15 +1,18 @@
 """What is wrong with single files, or between an image and its mask; most of it stops a training."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from uvala.arrays import Size
 from uvala.data.finding import Finding
-from uvala.data.scan import file_name
+from uvala.data.scan import SampleFacts, file_name
 from uvala.data.survey import Survey
 from uvala.data.wording import count
+from uvala.errors import ImageError
 from uvala.images.containers import open_jpeg
 from uvala.images.orientation import UPRIGHT, swaps_sides
+from uvala.images.read import Source, count_pages
 
 __all__ = ["blocking_findings", "file_findings"]
 
@@ -25,8 +28,10 @@ def blocking_findings(survey: Survey, *, fewest: int = 2, channels: int | None =
     """
     wanted = channels or survey.toml.channels
     found = [
+        _uneven_stacks(survey),
         _too_few(survey, fewest),
         _unreadable(survey),
+        _blank(survey),
         _swapped(survey),
         _size_mismatches(survey),
         _tiny(survey),
@@ -41,12 +46,49 @@ def file_findings(survey: Survey) -> list[Finding]:
         _unpaired(survey),
         _not_finite(survey),
         _constant_images(survey),
+        _thin(survey),
         _dtypes(survey),
         _colliding_names(survey),
         _turned(survey),
         *_notes(survey),
     ]
     return [each for each in found if each is not None]
+
+
+def _uneven_stacks(survey: Survey) -> Finding | None:
+    """Stacks of images and of masks with different numbers of pages, so that none could be paired."""
+    uneven = [(each, pages) for each in survey.facts if (pages := _uneven_pages(each)) is not None]
+    if not uneven:
+        return None
+    files = [tuple(file_name(source, survey.root) for source in _sources(each)) for each, _ in uneven]
+    (image, mask), (images, masks) = files[0], uneven[0][1]
+    more = f", and {count(len(uneven) - 1, 'more such pair')}" if len(uneven) > 1 else ""
+    return Finding(
+        kind="page-counts",
+        severity="error",
+        found=f"{images} pages in {image}, but {masks} in {mask}{more}",
+        expected="as many pages of masks as of images",
+        fix="export both stacks with the same pages",
+        files=tuple(name for pair in files for name in pair),
+    )
+
+
+def _uneven_pages(facts: SampleFacts) -> tuple[int, int] | None:
+    """Pages of image and mask, where both are stacks and so cannot be one image with its mask."""
+    if facts.mask is not None or not facts.problems or not isinstance(facts.sample.mask, Source):
+        return None
+    if any(source.page is not None for source in _sources(facts)):
+        return None
+    try:
+        pages, labels = (count_pages(source.path) for source in _sources(facts))
+    except ImageError:  # a file that cannot be read is a finding of its own
+        return None
+    return (pages, labels) if pages != labels and min(pages, labels) > 1 else None
+
+
+def _sources(facts: SampleFacts) -> tuple[Source, Source]:
+    assert isinstance(facts.sample.mask, Source)
+    return facts.sample.image, facts.sample.mask
 
 
 def _too_few(survey: Survey, fewest: int) -> Finding | None:
@@ -66,7 +108,12 @@ def _too_few(survey: Survey, fewest: int) -> Finding | None:
 
 
 def _unreadable(survey: Survey) -> Finding | None:
-    problems = [problem for each in survey.facts for problem in each.problems]
+    problems = [
+        problem
+        for each in survey.facts
+        if each.problems and _uneven_pages(each) is None
+        for problem in each.problems
+    ]
     if not problems:
         return None
     first = problems[0].error
@@ -136,17 +183,40 @@ def _size_mismatches(survey: Survey) -> Finding | None:
 
 
 def _tiny(survey: Survey) -> Finding | None:
-    sizes = {name: facts.size for name, facts in survey.images.items() if min(facts.size) < SMALLEST_SIDE}
+    sizes = {name: facts.size for name, facts in survey.images.items() if max(facts.size) < SMALLEST_SIDE}
     if not sizes:
         return None
     return Finding(
         kind="tiny-image",
         severity="error",
-        found=f"{count(len(sizes), 'image')} of {min(sizes.values())} pixels",
-        expected=f"{SMALLEST_SIDE} pixels at least on each side",
+        found=f"{count(len(sizes), 'image')} of {_spanned(sizes.values())} pixels",
+        expected=f"{SMALLEST_SIDE} pixels at least on one side",
         fix="remove these or give the full images",
         files=survey.image_files(sizes),
     )
+
+
+def _thin(survey: Survey) -> Finding | None:
+    sizes = {
+        name: facts.size
+        for name, facts in survey.images.items()
+        if min(facts.size) < SMALLEST_SIDE <= max(facts.size)
+    }
+    if not sizes:
+        return None
+    return Finding(
+        kind="thin-image",
+        severity="warning",
+        found=f"{count(len(sizes), 'image')} of {_spanned(sizes.values())} pixels",
+        fix="right if these are single lines or strips; if not, give the full images",
+        files=survey.image_files(sizes),
+    )
+
+
+def _spanned(sizes: Iterable[Size]) -> str:
+    """One size, or the smallest and the largest of several."""
+    ordered = sorted(set(sizes), key=lambda size: (size.height * size.width, size))
+    return str(ordered[0]) if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}"
 
 
 def _channels(survey: Survey, wanted: int | None) -> Finding | None:
@@ -192,8 +262,22 @@ def _unpaired(survey: Survey) -> Finding | None:
     )
 
 
+def _blank(survey: Survey) -> Finding | None:
+    names = tuple(name for name, facts in survey.images.items() if facts.blank)
+    if not names:
+        return None
+    return Finding(
+        kind="blank-image",
+        severity="error",
+        found=f"{count(len(names), 'image')} with nothing but NaN or infinity",
+        expected="numbers in the pixels",
+        fix="export these again, or take the pairs out",
+        files=survey.image_files(names),
+    )
+
+
 def _not_finite(survey: Survey) -> Finding | None:
-    names = tuple(name for name, facts in survey.images.items() if not facts.finite)
+    names = tuple(name for name, facts in survey.images.items() if not facts.finite and not facts.blank)
     if not names:
         return None
     return Finding(
@@ -206,7 +290,7 @@ def _not_finite(survey: Survey) -> Finding | None:
 
 
 def _constant_images(survey: Survey) -> Finding | None:
-    names = tuple(name for name, facts in survey.images.items() if facts.constant)
+    names = tuple(name for name, facts in survey.images.items() if facts.constant and not facts.blank)
     if not names:
         return None
     return Finding(
@@ -278,6 +362,8 @@ def _notes(survey: Survey) -> list[Finding]:
     """What the reader did to files ("alpha channel dropped"), one finding for each kind."""
     files: dict[str, list[str]] = defaultdict(list)
     for each in survey.facts:
+        if each.problems:
+            continue  # of a pair that cannot be used it does not matter how the other file was read
         for note in each.image.notes if each.image else ():
             files[note].append(file_name(each.sample.image, survey.root))
         if each.mask is not None:
@@ -286,12 +372,13 @@ def _notes(survey: Survey) -> list[Finding]:
     return [
         Finding(
             kind="reading",
-            severity="note",
-            found=f"{count(len(names), 'file')}: {note}",
-            fix="nothing needs to be done",
+            severity="warning" if advice else "note",
+            found=f"{count(len(names), 'file')}: {what}",
+            fix=advice or "nothing needs to be done",
             files=tuple(names),
         )
-        for note, names in files.items()
+        # "alpha channel dropped, although only it holds a drawing: save the mask as opaque colours"
+        for (what, _, advice), names in ((note.partition(": "), names) for note, names in files.items())
     ]
 
 

@@ -40,10 +40,12 @@ from uvala.data.mask_values import (
 )
 from uvala.data.masks import ClassEntry, Kind, MaskEncoding
 from uvala.data.voc_colours import VOC_COLOURS, VOC_VOID
-from uvala.data.wording import count, name_some
+from uvala.data.wording import count, hold, name_some
 from uvala.errors import MaskError
 
 __all__ = ["FoundEncoding", "find_encoding"]
+
+_FEW_ORGANS = 4  # such as the ventricles and the heart muscle, in one piece each and in every image
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class FoundEncoding:
     """An encoding, the sentences that say what it rests on, and the stray values that it ignores.
 
     strays: values on a few pixels of very few masks, most likely slips of the pen; they are not learnt.
+    perhaps_objects: read as classes, although the values may as well be the numbers of objects.
     """
 
     encoding: MaskEncoding
     evidence: tuple[str, ...]
     strays: tuple[int, ...] = ()
+    perhaps_objects: bool = False
 
 
 def find_encoding(
@@ -151,7 +155,7 @@ def _object_files(
     if all(mask.distinct == 1 for mask in masks):
         raise one_value(masks, "instances", masks[0].lowest)
     files = sum(mask.objects or 0 for mask in masks)
-    sentence = f"{count(files, 'mask file')} hold one object each, for {count(len(masks), 'image')}"
+    sentence = f"{count(files, 'mask file')} {hold(files)} one object each, for {count(len(masks), 'image')}"
     return _instances(masks, "instances", names, toml, sentence)
 
 
@@ -166,7 +170,7 @@ def _numbers_objects(
     if kind == "colours" or toml.task == "classes":
         return None
     if toml.task == "instances":
-        return f"{DATASET_TOML} says that the {len(masks):,} masks number objects"
+        return f"{DATASET_TOML} says that the values in the masks number objects"
     looked = [mask.single for mask in masks if mask.single is not None]
     ids = pool.values > 0
     if not looked or ids.sum() < 8 or pool.values[0] < 0 or float(np.mean(looked)) < 0.9:
@@ -185,8 +189,8 @@ def _numbers_objects(
     if not (too_many or large or (complete and varying)):
         return None
     return (
-        f"{count(len(masks), 'mask')} hold up to {numbers.max():,} numbers each, {np.mean(looked):.0%} of "
-        "which are one connected object: they number objects"
+        f"{count(len(masks), 'mask')} {hold(len(masks))} up to {numbers.max():,} numbers each, "
+        f"{np.mean(looked):.0%} of which are one connected object: they number objects"
     )
 
 
@@ -303,9 +307,14 @@ def _classes(
             f"{name_some(map(encoding.spell, strays))}: on very few pixels of very few masks, so ignored as "
             "a slip; `uvala check` names the masks"
         )
-    if not names and _could_number_objects(masks, values):
-        evidence.append(f'if the values number objects, write task = "instances" into {DATASET_TOML}')
-    return FoundEncoding(encoding, (*evidence, *filter(None, (reason, unused))), strays)
+    named = names or toml.class_names or toml.task == "classes"
+    perhaps_objects = not named and _could_number_objects(masks, values)
+    if perhaps_objects:
+        evidence.append(
+            "each value is one connected piece in nearly every mask: if the values number objects, write "
+            f'task = "instances" into {DATASET_TOML}'
+        )
+    return FoundEncoding(encoding, (*evidence, *filter(None, (reason, unused))), strays, perhaps_objects)
 
 
 def _refuse_lossy(masks: Sequence[MaskFacts], kind: Kind) -> None:
@@ -351,10 +360,14 @@ def _strays(pool: PooledValues, names: Sequence[str] | None) -> tuple[int, ...]:
 
 
 def _could_number_objects(masks: Sequence[MaskFacts], values: list[int]) -> bool:
-    """Too few numbers to be sure of it, but each is one piece, and they are counted from 1 without a hole."""
+    """Nothing proves it, but each is one piece, and they are counted from 1 without a hole.
+
+    Equally many in every mask may be organs, of which each image shows all; four or fewer are taken for that.
+    """
     looked = [mask.single for mask in masks if mask.single is not None]
-    counted = values == list(range(len(values))) and len({mask.highest for mask in masks}) > 1
-    return bool(looked) and counted and float(np.mean(looked)) >= 0.9
+    counted = values == list(range(len(values)))
+    many = len(values) > _FEW_ORGANS + 1 or len({mask.highest for mask in masks}) > 1
+    return bool(looked) and counted and many and float(np.mean(looked)) >= 0.9
 
 
 def _ignored(values: list[int], kind: Kind, masks: Sequence[MaskFacts], toml: DatasetToml) -> tuple[int, ...]:
@@ -417,4 +430,4 @@ def _what_was_seen(number: int, values: list[int], ignore: tuple[int, ...], enco
     in_a_row = len(values) > 3 and values == list(range(values[0], values[0] + len(values)))
     shown = f"{values[0]} to {values[-1]}" if in_a_row else name_some(map(encoding.spell, values), 12)
     tail = f"; {', '.join(map(encoding.spell, ignore))} is not a class and is ignored" if ignore else ""
-    return f"{count(number, 'mask')} hold the {noun} {shown}: {len(values)} classes{tail}"
+    return f"{count(number, 'mask')} {hold(number)} the {noun} {shown}: {len(values)} classes{tail}"

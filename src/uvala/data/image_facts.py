@@ -29,7 +29,8 @@ MOST_PIXELS = 1_000_000
 class ImageFacts:
     """What one image holds; low, high, mean and std for each channel, in units of the file.
 
-    channels: as in the file. finite: whether no pixel is NaN or infinite. distinct: values of the first
+    channels: as in the file. finite: whether no pixel is NaN or infinite; blank: whether
+    all are. distinct: values of the first
     channel, None where they were not counted. content: a hash of the pixels. thumbnail: float16 [32 * 32],
     block means over the channels, of mean 0 and norm 1; 0 throughout if the image is constant.
     """
@@ -47,6 +48,7 @@ class ImageFacts:
     content: str
     thumbnail: NDArray[np.float16]
     notes: tuple[str, ...] = ()
+    blank: bool = False
 
 
 def look_at_image(image: Image, channels: int | None = None) -> ImageFacts:
@@ -71,6 +73,7 @@ def look_at_image(image: Image, channels: int | None = None) -> ImageFacts:
         content=_hash(image.array),
         thumbnail=_thumbnail(array, finite=finite),
         notes=image.notes,
+        blank=not finite and not np.isfinite(array).any(),
     )
 
 

@@ -1,19 +1,21 @@
-"""What is odd about masks once it is known how they are read, and images that occur twice."""
+"""What is odd about masks once it is known how they are read, images that occur twice, and torn groups."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from uvala.arrays import IGNORE
+from uvala.data.dataset_toml import DATASET_TOML
 from uvala.data.duplicates import exact_duplicates, near_duplicates
 from uvala.data.encoding_table import class_pixels, strange_values
 from uvala.data.find_encoding import FoundEncoding
 from uvala.data.finding import Finding
 from uvala.data.mask_facts import MaskFacts
 from uvala.data.masks import MaskEncoding
+from uvala.data.sample import Sample
 from uvala.data.survey import Survey
 from uvala.data.wording import count, name_some
 
-__all__ = ["duplicate_findings", "mask_findings"]
+__all__ = ["duplicate_findings", "mask_findings", "split_findings"]
 
 _OVERLAP = 0.01
 
@@ -30,6 +32,7 @@ def mask_findings(survey: Survey, found: FoundEncoding) -> list[Finding]:
         _one_class(masks, encoding, lambda index: index == IGNORE, "ignored-mask"),
         _absent_classes(masks, encoding),
         _overlapping_objects(masks),
+        _perhaps_objects(masks, found),
     ]
     return [each for each in findings if each is not None]
 
@@ -129,9 +132,10 @@ def _strays(masks: Sequence[MaskFacts], found: FoundEncoding) -> Finding | None:
     return Finding(
         kind="stray-value",
         severity="warning",
-        found=f"values {name_some(map(found.encoding.spell, found.strays))} on {count(pixels, 'pixel')} of "
-        f"{count(len(holders), 'mask')}, which no other mask holds; they are ignored",
-        fix="correct these masks, or give the values a class in dataset.toml",
+        found=f"{'value' if len(found.strays) == 1 else 'values'} "
+        f"{name_some(map(found.encoding.spell, found.strays))} on {count(pixels, 'pixel')} of "
+        f"{count(len(holders), 'mask')}, which no other mask holds; ignored",
+        fix="correct these masks, or give such values a class in dataset.toml",
         files=tuple(mask.name for mask in holders),
     )
 
@@ -183,6 +187,39 @@ def _overlapping_objects(masks: Sequence[MaskFacts]) -> Finding | None:
         fix="an object that is drawn later covers an earlier one; see whether some are drawn twice",
         files=names,
     )
+
+
+def _perhaps_objects(masks: Sequence[MaskFacts], found: FoundEncoding) -> Finding | None:
+    if not found.perhaps_objects:
+        return None
+    return Finding(
+        kind="perhaps-objects",
+        severity="warning",
+        found=f"{count(len(masks), 'mask')} read as {found.encoding.num_classes} classes, although each "
+        "value is one connected piece in nearly every mask, as numbers of objects are",
+        fix=f'write task = "instances" into {DATASET_TOML} if they number objects, else task = "classes"',
+    )
+
+
+def split_findings(samples: Sequence[Sample], sides: dict[str, str]) -> list[Finding]:
+    """Groups that a decided split divides. sides: of each sample, where the data say so."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        if sample.group is not None and sample.name in sides:
+            members[sample.group].append(sample.name)
+    torn = {group: names for group, names in members.items() if len({sides[name] for name in names}) > 1}
+    if not torn:
+        return []
+    return [
+        Finding(
+            kind="group-across-split",
+            severity="warning",
+            found=f"{count(len(torn), 'group')} on more than one side of the split: {name_some(torn)}",
+            expected="each group on one side",
+            fix="move each group to one side: scores on images of a group that was trained on are too high",
+            groups=tuple(tuple(f"{name} ({sides[name]})" for name in names) for names in torn.values()),
+        )
+    ]
 
 
 def _differ(masks: Sequence[MaskFacts | None]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvala.data.sample import Sample
+from uvala.data.scan import file_name
 from uvala.data.wording import count, name_some
 from uvala.errors import SplitError, did_you_mean
 
@@ -23,14 +24,14 @@ def decided_sides(
     own = root / "split.json"
     if file is not None or own.is_file():
         path = own if file is None else file
-        return _read_lists(path, samples), [f"lists of names in {path.name}"]
+        return _read_lists(path, samples, root), [f"lists of names in {path.name}"]
     sides = {sample.name: sample.split for sample in samples if sample.split is not None}
     return sides, ["as the data set has it"] if sides else []
 
 
-def _read_lists(path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+def _read_lists(path: Path, samples: Sequence[Sample], root: Path) -> dict[str, str]:
     content = _read_json(path)
-    known = _aliases(samples)
+    known = _aliases(samples, root)
     sides: dict[str, str] = {}
     unknown: list[str] = []
     for side in SIDES:
@@ -94,14 +95,18 @@ def _read_json(path: Path) -> dict[str, list[str]]:
     return content
 
 
-def _aliases(samples: Sequence[Sample]) -> dict[str, list[str]]:
-    """What a sample may be called: its name, with or without folders, with or without ending."""
+def _aliases(samples: Sequence[Sample], root: Path) -> dict[str, list[str]]:
+    """What a sample may be called: its name or its image's path, with or without folders and ending."""
     known: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
         full = PurePosixPath(sample.name)
         bare = full if sample.image.page is not None else full.with_suffix("")
-        for alias in dict.fromkeys((sample.name, str(bare), full.name, bare.name)):
+        path = PurePosixPath(file_name(sample.image, root))
+        short = path if sample.image.page is not None else path.with_suffix("")
+        for alias in dict.fromkeys((sample.name, str(bare), full.name, bare.name, str(short))):
             known[alias].append(sample.name)
     for sample in samples:
-        known[sample.name] = [sample.name]  # a full name means that sample, whatever else it could abbreviate
+        known[file_name(sample.image, root)] = [sample.name]  # a full path means that sample,
+    for sample in samples:
+        known[sample.name] = [sample.name]  # and so does a full name, whatever else it could abbreviate
     return known

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable
 
-__all__ = ["count", "name_some"]
+__all__ = ["count", "hold", "name_some"]
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
     """ "1 mask", "2 masks", "10,000 masks"; `plural` where an s is not enough."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def hold(number: int) -> str:
+    """ "hold", or "holds" after a count of one."""
+    return "holds" if number == 1 else "hold"
 
 
 def name_some(names: Iterable[object], most: int = 5) -> str:

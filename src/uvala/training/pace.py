@@ -1,8 +1,7 @@
 """How far a training is, when it ends and when it validates: by steps, or by the clock.
 
 By steps everything is a function of the step's number, so two runs with one seed are the same. By the clock
-the
-end of the schedule is the end of the budget less what validation, scoring and the report will still take.
+the end of the schedule is the end of the budget, less what validation, scoring and the report will take.
 """
 
 import time

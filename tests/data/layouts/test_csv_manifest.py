@@ -126,3 +126,22 @@ def test_pages_of_a_stack_can_be_named(make):
 def test_a_csv_that_lists_nothing_is_refused(data, text, said):
     with pytest.raises(LayoutError, match=said):
         recognise(write(data, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pics/a.png,drawn/1_mask.png\n", "first line is pics/a.png, drawn/1_mask.png, not image,mask"),
+        ("filename,label\npics/a.png,drawn/1_mask.png\n", "first line is filename, label, not image,mask"),
+        ("", "pairs.csv: an empty table"),
+        ("image,mask\n", "pairs.csv: no line below the header"),
+        ("image,mask\nx.png,y.png\n", "line 2: there is no file x.png"),
+    ],
+    ids=["no header", "other columns", "empty", "header only", "wrong paths"],
+)
+def test_where_nothing_else_fits_a_bad_manifest_is_told(make, text, said):
+    root = make("pics/a.png")
+    write(root, text)
+    with pytest.raises(LayoutError, match=said) as caught:
+        recognise(root)
+    assert "write image,mask[,group][,split] as the first line of pairs.csv" in caught.value.fix

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from uvala.data.layouts.case_folders import recognise_case_folders
 from uvala.data.layouts.class_list import read_class_names
-from uvala.data.layouts.csv_manifest import read_manifest, recognise_csv
+from uvala.data.layouts.csv_manifest import read_manifest, recognise_csv, unused_tables
 from uvala.data.layouts.folders import recognise_folders
 from uvala.data.layouts.recognition import Recognition, Unpaired
-from uvala.data.layouts.refusals import no_such_path, not_a_folder, nothing_recognised
+from uvala.data.layouts.refusals import no_such_path, not_a_folder, nothing_recognised, with_tables
 from uvala.data.layouts.stack import recognise_stack
 from uvala.data.layouts.tree import File, Tree, walk
 from uvala.data.layouts.voc import recognise_voc
@@ -33,9 +33,10 @@ def recognise(root: Path) -> Recognition:
     tree = walk(root)
     answers = [answer for layout in _LAYOUTS if (answer := layout(tree)) is not None and answer.samples]
     if not answers:
-        raise nothing_recognised(tree)
+        raise with_tables(nothing_recognised(tree), unused_tables(tree, all_tables=True))
     best = max(answers, key=lambda answer: (answer.stated, len(answer.samples)))
-    return replace(best, class_names=read_class_names(tree))
+    tables = () if best.stated else unused_tables(tree, all_tables=False)
+    return replace(best, unpaired=(*tables, *best.unpaired), class_names=read_class_names(tree))
 
 
 def _from_file(path: Path) -> Recognition:

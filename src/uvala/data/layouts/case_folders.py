@@ -38,7 +38,7 @@ def recognise_case_folders(tree: Tree) -> Recognition | None:
         mask = masks if objects else masks[0]
         samples.append(Sample(name, Source(tree.path(case.images[0])), mask, split=split_of_folders(where)))
     evidence = f"{count(len(samples), 'folder')} with one image" + (
-        f" and a mask for each object ({sum(len(case.masks) for case in whole.values())} masks)"
+        f" and a mask for each object ({count(sum(len(case.masks) for case in whole.values()), 'mask')})"
         if objects
         else " and one mask"
     )

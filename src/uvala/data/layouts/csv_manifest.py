@@ -13,10 +13,11 @@ from uvala.data.layouts.recognition import Recognition, Unpaired
 from uvala.data.layouts.tree import Tree
 from uvala.data.layouts.words import folder_name, split_in, split_word
 from uvala.data.sample import Sample
+from uvala.data.wording import count
 from uvala.errors import LayoutError
-from uvala.images.read import Source
+from uvala.images.read import IMAGE_SUFFIXES, Source
 
-__all__ = ["HEADER", "read_manifest", "recognise_csv"]
+__all__ = ["HEADER", "read_manifest", "recognise_csv", "unused_tables"]
 
 HEADER = "image,mask[,group][,split]"
 _COLUMNS = {
@@ -65,6 +66,31 @@ def recognise_csv(tree: Tree) -> Recognition | None:
     return _recognition(tree.root, [path.name for path in manifests], rows)
 
 
+def unused_tables(tree: Tree, *, all_tables: bool) -> tuple[Unpaired, ...]:
+    """CSV files at the top of `tree` that are no manifest, and why not.
+
+    Those whose lines name image files; with `all_tables` also any other, which could have been meant so.
+    """
+    found = []
+    for path in (tree.path(file) for file in tree.files if not file.folder and file.suffix in _ENDINGS):
+        cells = _cells(path)
+        names_images = any(
+            Path(cell.strip()).suffix.lower() in IMAGE_SUFFIXES for _, row in cells[:20] for cell in row
+        )
+        if names_images or all_tables:
+            found.append(Unpaired(path, _why_unused(path, cells)))
+    return tuple(found)
+
+
+def _why_unused(path: Path, cells: Sequence[tuple[int, list[str]]]) -> str:
+    if not cells:
+        return "an empty table"
+    if not _columns(cells[:1]):
+        return f"a table whose first line is {', '.join(cells[0][1][:8])}, not {HEADER}"
+    unpaired = _recognition(path.parent, [path.name], _rows(path, None)).unpaired
+    return unpaired[0].reason if unpaired else "no line below the header"
+
+
 def read_manifest(path: Path) -> Recognition:
     """The samples that the CSV at `path` lists. LayoutError if it has not the columns image and mask."""
     cells = _cells(path)
@@ -91,7 +117,10 @@ def _recognition(root: Path, names: Sequence[str], rows: Sequence[_Row]) -> Reco
     prefix = _shared_folder([row.cells["image"] for row in rows])
     for row in rows:
         _add(result, root, row, prefix)
-    evidence = f"{len(rows)} rows of {' and '.join(names)}, which states image and mask"
+    evidence = f"{count(len(rows), 'row')} of {' and '.join(names)}, which states image and mask"
+    words = {row.cells.get("split", "").lower() for row in rows} - {"train", "val", "test"}
+    for word in sorted(words):
+        evidence += f"; split '{word}' read as {split_word(word)}" if split_word(word) else ""
     unpaired = tuple(sorted(result.unpaired))
     return Recognition("CSV manifest", tuple(result.samples.values()), evidence, unpaired, stated=True)
 

@@ -1,10 +1,12 @@
 """What a user is told where no images and masks can be recognised: what is there, and what to do."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from uvala.data.layouts.csv_manifest import HEADER
 from uvala.data.layouts.folders import pair_folders, pair_stems
+from uvala.data.layouts.recognition import Unpaired
 from uvala.data.layouts.sides import by_folders, by_stems
 from uvala.data.layouts.tree import Tree
 from uvala.data.layouts.words import MASK_FOLDERS
@@ -12,7 +14,7 @@ from uvala.data.wording import count
 from uvala.errors import LayoutError
 from uvala.images.read import IMAGE_SUFFIXES
 
-__all__ = ["no_such_path", "not_a_folder", "nothing_recognised"]
+__all__ = ["no_such_path", "not_a_folder", "nothing_recognised", "with_tables"]
 
 
 def not_a_folder(path: Path) -> LayoutError:
@@ -65,6 +67,19 @@ def nothing_recognised(tree: Tree) -> LayoutError:
         f"({examples[1]}) in {tree.root}, of which no two belong together by name",
         expected="a mask of the same name for each image, also with an ending such as _mask",
         fix=f"rename the masks after their images, or list the pairs in a CSV with the columns {HEADER}",
+    )
+
+
+def with_tables(error: LayoutError, tables: Sequence[Unpaired]) -> LayoutError:
+    """`error`, with what is said about the CSV files that could have been meant as manifests."""
+    if not tables:
+        return error
+    first = tables[0]
+    return LayoutError(
+        found=f"{error.found}; and {first.path.name}: {first.reason}",
+        expected=f"a CSV with the columns {HEADER}, or {error.expected}",
+        fix=f"write {HEADER} as the first line of {first.path.name} and a pair into each other line, or "
+        f"{error.fix}",
     )
 
 

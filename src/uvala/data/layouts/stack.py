@@ -11,6 +11,7 @@ from uvala.data.layouts.recognition import Recognition, Unpaired
 from uvala.data.layouts.tree import Tree
 from uvala.data.layouts.words import bare_stem, split_in
 from uvala.data.sample import Sample
+from uvala.data.wording import count
 from uvala.errors import ImageError
 from uvala.images.read import Source, count_pages
 
@@ -51,8 +52,8 @@ def _read_pairs(tree: Tree, pairing: Pairing) -> Recognition | None:
     samples = _samples(tree, stacks)
     bare = [item for item in pairing.images if split_in(item.file.stem) or item.split]
     names = ", ".join(item.file.where for item in bare)
-    evidence = f"{len(samples)} pages of {stacks[0][0].file.where}"
-    evidence += f" and {len(stacks) - 1} more stacks" if len(stacks) > 1 else ""
+    evidence = f"{count(len(samples), 'page')} of {stacks[0][0].file.where}"
+    evidence += f" and {count(len(stacks) - 1, 'more stack')}" if len(stacks) > 1 else ""
     evidence += f", each with its page of {stacks[0][1].file.where}" + (
         "" if len(stacks) == 1 else " and the like"
     )
