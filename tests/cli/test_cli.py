@@ -107,7 +107,8 @@ class TestPredict:
     def test_takes_globs_and_writes_overlays_and_probabilities(self, disc_run, disc_data, tmp_path):
         words = ["--out", tmp_path / "out", "--overlay", "--probabilities"]
         uvala("predict", disc_run.path, disc_data / "images" / "0*.png", *words, check=0)
-        assert Image.open(tmp_path / "out/overlays/03.png").mode == "RGB"
+        with Image.open(tmp_path / "out/overlays/03.png") as overlay:
+            assert overlay.mode == "RGB"
         assert len(list((tmp_path / "out/probabilities").glob("*.tif"))) == 10
 
     def test_skips_what_it_cannot_read_and_says_so_by_exit_code_1(self, disc_run, disc_data, tmp_path):
@@ -168,7 +169,7 @@ class TestEvaluate:
 @pytest.mark.slow  # starts the command four times and draws images
 def test_the_way_of_a_newcomer(tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
-    uvala("sample-data", data, "--count", 8, "--size", 64, check=0)
+    uvala("sample-data", data, "--count", 8, "--size", 128, check=0)
     uvala("check", data, check=0)
     result = uvala("train", data, "--out", run, "--budget", "15s", "--model", "pocket_unet", check=0)
     assert "mean Dice" in result.stdout

@@ -168,3 +168,21 @@ def test_colours_survive_packing():
     assert [unpack_colour(code) for code in pack_colours(colours).tolist()] == [
         tuple(c) for c in colours.tolist()
     ]
+
+
+def test_predictions_keep_the_bit_depth_of_the_masks(tmp_path):
+    """P2: predictions in the user's own encoding."""
+    import imagecodecs
+
+    from uvala.data.dataset import read_dataset
+
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 200, (20, 20))
+        (tmp_path / f"images/{index}.png").write_bytes(imagecodecs.png_encode(pixels.astype(np.uint8)))
+        mask = np.zeros((20, 20), np.uint16)
+        mask[5:15, 5:15] = 1
+        (tmp_path / f"masks/{index}.png").write_bytes(imagecodecs.png_encode(mask))
+    encoding = read_dataset(tmp_path).encoding
+    assert encoding.encode(np.eye(4, dtype=np.uint8)).dtype == np.uint16

@@ -411,6 +411,6 @@ def _drop_events_after(path: Path, progress: Progress) -> None:
     kept = [
         event
         for event in read_events(path)
-        if event.get("step", 0) <= progress.step and event["event"] != "end"
+        if event.get("step", 0) <= progress.step and event["event"] not in ("warning", "end")
     ]
     write_text(path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept))

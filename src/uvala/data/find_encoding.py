@@ -247,7 +247,7 @@ def _declared(
         ignore=toml.ignore_codes or (),
         palette=_palette_of(masks) if kind == "palette" else None,
         snap=snap,
-        dtype=_dtype(values, kind),
+        dtype=_dtype(values, kind, masks),
     )
     strange = {mask.name: strange_values(mask, encoding) for mask in masks} if not snap else {}
     odd = [name for name, found in strange.items() if found]
@@ -295,7 +295,7 @@ def _classes(
         ignore=(*ignore, *(value for value in strays if value not in ignore)),
         palette=_palette_of(masks) if kind == "palette" else None,
         snap=bool(drawn),
-        dtype=_dtype(values, kind),
+        dtype=_dtype(values, kind, masks),
     )
     evidence = [_what_was_seen(len(masks), values, ignore, encoding)]
     if drawn:
@@ -413,9 +413,10 @@ def _mostly_edges(pool: PooledValues) -> bool:
     return len(pool.values) > 16 and float((pool.inner < 0.05 * pool.pixels).mean()) > 0.5
 
 
-def _dtype(values: Iterable[int], kind: Kind) -> str:
+def _dtype(values: Iterable[int], kind: Kind, masks: Sequence[MaskFacts]) -> str:
+    """The number format of written masks: that of the files, if it holds the values."""
     lowest, highest = min(values), max(values)
-    if kind != "values" or (lowest >= 0 and highest < 2**8):
+    if kind != "values" or (lowest >= 0 and highest < 2**8 and any(mask.dtype != "uint16" for mask in masks)):
         return "uint8"
     return "uint16" if lowest >= 0 and highest < 2**16 else "int32"
 
