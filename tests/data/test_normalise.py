@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from uvala.data.normalise import LIMIT, Normalisation, normalise, scale_of
+from uvala.data.normalisation import Normalisation
+from uvala.data.normalise import LIMIT, normalise, scale_of
 
 
 def test_low_and_high_become_minus_one_and_one():

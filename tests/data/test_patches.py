@@ -4,7 +4,7 @@ import pytest
 from drawn import write_discs
 from uvala.arrays import IGNORE
 from uvala.data.dataset import read_dataset
-from uvala.data.normalise import Normalisation
+from uvala.data.normalisation import Normalisation
 from uvala.data.patch_config import PatchConfig
 from uvala.data.patches import ImageStore, PatchSampler
 

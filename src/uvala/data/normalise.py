@@ -1,29 +1,16 @@
 """From the numbers of a file to the numbers that a network sees: about -1 to 1, whatever the instrument."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from uvala.arrays import ImageArray
-from uvala.config import Config
 from uvala.data.image_facts import MOST_PIXELS, PERCENTILES
+from uvala.data.normalisation import Normalisation
 
-__all__ = ["LIMIT", "Normalisation", "normalise", "scale_of"]
+__all__ = ["LIMIT", "normalise", "scale_of"]
 
 LIMIT = 3.0
 """Values are clipped to -LIMIT..LIMIT: a hot pixel of a camera must not drown the image."""
-
-
-class Normalisation(Config):
-    """How intensities are scaled: `low` becomes -1 and `high` becomes 1, channel by channel."""
-
-    by: Literal["dataset", "image"] = Field(
-        "dataset", description="whose percentiles set the scale: those of the training set, or of each image"
-    )
-    low: tuple[float, ...] = Field((), description="darkest level of each channel, in units of the file")
-    high: tuple[float, ...] = Field((), description="brightest level of each channel, in units of the file")
 
 
 def scale_of(image: ImageArray, settings: Normalisation) -> Normalisation:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from uvala.arrays import IGNORE, ClassMap, ImageArray
 from uvala.data.dataset import Dataset
-from uvala.data.normalise import Normalisation, normalise, scale_of
+from uvala.data.normalisation import Normalisation
+from uvala.data.normalise import normalise, scale_of
 from uvala.data.patch_config import PatchConfig
 from uvala.data.sample import Sample
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from uvala.augment.config import AugmentConfig
 from uvala.config import Config, build, flat, read_toml, to_toml
-from uvala.data.normalise import Normalisation
+from uvala.data.normalisation import Normalisation
 from uvala.data.patch_config import PatchConfig
 from uvala.files import write_text
 from uvala.losses.config import LossConfig

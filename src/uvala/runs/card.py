@@ -6,7 +6,7 @@ from pydantic import Field
 
 from uvala.config import Config
 from uvala.data.masks import MaskEncoding
-from uvala.data.normalise import Normalisation
+from uvala.data.normalisation import Normalisation
 from uvala.tiling.config import TileConfig
 
 __all__ = ["FORMAT", "Card", "DataCard", "NetworkCard", "TrainingCard"]

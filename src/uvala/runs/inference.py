@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from uvala.arrays import ImageArray
-from uvala.data.normalise import Normalisation, normalise
+from uvala.data.normalisation import Normalisation
+from uvala.data.normalise import normalise
 from uvala.runs.card import NetworkCard
 from uvala.tiling.config import TileConfig
 from uvala.tiling.run import predict_probabilities
