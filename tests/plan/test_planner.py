@@ -84,20 +84,6 @@ def test_images_of_very_different_brightness_are_scaled_one_by_one(tmp_path):
     assert "times as bright" in reasons["normalisation.by"]
 
 
-def test_rare_classes_of_several_weigh_more(tmp_path):
-    import numpy as np
-    from PIL import Image
-
-    folder = write_discs(tmp_path / "data", count=6, values=(0, 1))
-    for path in (folder / "masks").iterdir():
-        mask = np.array(Image.open(path))
-        mask[:2, :2] = 2
-        Image.fromarray(mask).save(path)
-    weights = plan_for(read_dataset(folder))[0].loss.class_weights
-    assert sum(weights) / 3 == pytest.approx(1, abs=0.01)
-    assert weights[2] > weights[1] > weights[0]
-
-
 def test_the_schema_describes_every_setting():
     from uvala.config import options
 

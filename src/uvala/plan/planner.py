@@ -131,18 +131,8 @@ def _choose_patches(
     rarest = min((share for share in facts.class_shares if share > 0), default=1.0)
     if rarest < 0.02:
         choices.choose("patches.class_share", 0.5, f"the rarest class has {rarest:.2%} of the pixels")
-    if rarest < 0.02 and dataset.encoding.num_classes > 2:
-        reason = "by the root of their shares: without, a short training never predicts the rare classes"
-        choices.choose("loss.class_weights", _class_weights(facts.class_shares), reason)
     batch = 16 if device.type == "cuda" else 4
     choices.choose("patches.batch", batch, "enough patches for a steady gradient, few enough for many steps")
-
-
-def _class_weights(shares: Sequence[float]) -> tuple[float, ...]:
-    """Weights of mean 1 that fall with the square root of a class's share; 1 for a class that has none."""
-    known = np.array([share if share > 0 else np.nan for share in shares]) ** -0.5
-    weights = np.nan_to_num(known / np.nanmean(known), nan=1.0)
-    return tuple(round(float(weight), 3) for weight in weights)
 
 
 def _choose_network(
