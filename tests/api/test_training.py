@@ -147,8 +147,14 @@ class TestResume:
         with pytest.raises(RunError, match="whose training is finished"):
             uvala.train(disc_data, out=disc_run.path, resume=True)
 
+    def test_by_the_same_command_is_fine(self, disc_data, tmp_path):
+        train_and_cut(disc_data, tmp_path / "cut", 10, seed=3)
+        assert train_quickly(
+            disc_data, tmp_path / "cut", steps=20, seed=3, resume=True
+        ).card.training.finished
+
     def test_keeps_its_plan(self, disc_run, disc_data):
-        with pytest.raises(ConfigError, match="--resume together with epochs, seed"):
+        with pytest.raises(ConfigError, match=r"--resume together with another length\.epochs, seed"):
             uvala.train(disc_data, out=disc_run.path, resume=True, epochs=3, seed=4)
 
     def test_without_one_of_its_images_is_refused(self, disc_data, tmp_path):

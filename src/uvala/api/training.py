@@ -78,16 +78,8 @@ def train(
     started = time.monotonic() if started is None else started
     data = Path(data).expanduser()
     if resume:
-        asked = {
-            "budget": budget,
-            "epochs": epochs,
-            "model": model,
-            "split": split,
-            "seed": seed,
-            "--set": settings or None,
-        }
-        _refuse_changes({name: value for name, value in asked.items() if value is not None})
-        return _resume(data, out, device, listener, started)
+        wishes = _asked(settings or {}, budget=budget, epochs=epochs, model=model, seed=seed)
+        return _resume(data, out, wishes, split, device, listener, started)
     wishes = _wishes(settings or {}, budget=budget, epochs=epochs, model=model, seed=seed, device=device)
     base = override(Plan(), wishes, where="the settings")
     clock = Clock(base.length.budget, started=started)
@@ -146,17 +138,28 @@ def _train(
     return _fit(run, dataset, parts, clock, device, log)
 
 
-def _refuse_changes(asked: Mapping[str, Any]) -> None:
-    if asked:
+def _refuse_changes(run: RunFolder, wishes: Mapping[str, Any], split: str | Path | None) -> None:
+    """ConfigError if a resume asks for something else than the run's plan; asking for the same is fine."""
+    plan = plan_values(run.plan)
+    changes = [path for path, value in wishes.items() if plan.get(path) != value]
+    if split is not None:
+        changes.append("split")
+    if changes:
         raise ConfigError(
-            found=f"--resume together with {', '.join(asked)}",
-            expected="the plan of the run that is resumed",
+            found=f"--resume together with another {', '.join(changes)}",
+            expected=f"the plan and the split that {run.path} holds",
             fix="leave these out, or train anew with another --out",
         )
 
 
 def _resume(
-    data: Path, out: str | Path | None, device: str | None, listener: Listener | None, started: float
+    data: Path,
+    out: str | Path | None,
+    wishes: Mapping[str, Any],
+    split: str | Path | None,
+    device: str | None,
+    listener: Listener | None,
+    started: float,
 ) -> Run:
     """Go on with the training of a run folder where its last checkpoint was."""
     if out is None:
@@ -166,6 +169,7 @@ def _resume(
             fix="name it with --out RUN",
         )
     run = open_run(out)
+    _refuse_changes(run, wishes, split)
     if run.card.training.finished:
         raise RunError(
             found=f"{run.path}, whose training is finished",
@@ -272,17 +276,7 @@ def _score(
 
 def _wishes(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
     """What the user asked for, by dotted path; with a length if there was none."""
-    paths = {
-        "budget": "length.budget",
-        "epochs": "length.epochs",
-        "model": "model.name",
-        "seed": "seed",
-        "device": "device",
-    }
-    wishes = {
-        **flat(settings),
-        **{paths[name]: value for name, value in named.items() if value is not None},
-    }
+    wishes = _asked(settings, **named)
     lengths = [path.removeprefix("length.") for path in wishes if path.startswith("length.")]
     if len(lengths) > 1:
         raise ConfigError(
@@ -290,11 +284,22 @@ def _wishes(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
             expected="one of budget, steps and epochs",
             fix="leave the others out",
         )
-    if not lengths:
-        wishes["length.budget"] = DEFAULT
-    if "length.budget" in wishes:
-        wishes["length.budget"] = parse_duration(wishes["length.budget"])
-    return wishes
+    return wishes if lengths else {**wishes, "length.budget": parse_duration(DEFAULT)}
+
+
+def _asked(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
+    """What the user asked for, by dotted path."""
+    paths = {
+        "budget": "length.budget",
+        "epochs": "length.epochs",
+        "model": "model.name",
+        "seed": "seed",
+        "device": "device",
+    }
+    asked = {**flat(settings), **{paths[name]: value for name, value in named.items() if value is not None}}
+    if "length.budget" in asked:
+        asked["length.budget"] = parse_duration(asked["length.budget"])
+    return asked
 
 
 def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
