@@ -11,6 +11,7 @@ UvalaError                  something a user can mend: what was found, what was 
 ├── ImageError              one file that cannot be read as an image
 ├── ShapeError              an array or tensor of the wrong shape or type
 ├── RunError                a folder that is not a usable run
+├── WeightsError            a checkpoint that does not fit a network that uvala knows
 └── StorageError            no space, no permission, a folder that is taken
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "StorageError",
     "UnknownNameError",
     "UvalaError",
+    "WeightsError",
     "did_you_mean",
 ]
 
@@ -91,6 +93,10 @@ class ShapeError(UvalaError):
 
 class RunError(UvalaError):
     """A folder that is not a usable run."""
+
+
+class WeightsError(UvalaError):
+    """A checkpoint of another project that does not fit a network that uvala knows."""
 
 
 class StorageError(UvalaError):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from uvala.config import Config, build
+from uvala.config import Config
 from uvala.errors import UnknownNameError, did_you_mean
 
 __all__ = ["Entry", "Registry"]
@@ -29,9 +29,11 @@ class Registry(Generic[T]):
         self.noun = noun
         self._entries: dict[str, Entry[T]] = {}
 
-    def register(self, builder: Callable[[Any], T], **facts: Any) -> Callable[[Any], T]:
-        """Register a function under its own name and return it."""
-        name = builder.__name__
+    def register(
+        self, builder: Callable[[Any], T], name: str | None = None, **facts: Any
+    ) -> Callable[[Any], T]:
+        """Register a function under `name`, or its own, and return it."""
+        name = name or builder.__name__
         assert name not in self._entries, f"{self.noun} {name} is registered twice"
         hints = get_type_hints(builder)
         hints.pop("return", None)
@@ -51,8 +53,3 @@ class Registry(Generic[T]):
                 expected=f"the name of a {self.noun} that uvala has",
                 fix=did_you_mean(name, self._entries),
             ) from None
-
-    def create(self, name: str, **options: Any) -> T:
-        """Build `name`; each option is checked against its config. UnknownNameError, ConfigError."""
-        entry = self[name]
-        return entry.builder(build(entry.config, options, where=f"{self.noun} '{name}'"))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.export import Dim, export
 
 from uvala.errors import ConfigError
-from uvala.models.catalog import create_model, list_models, model_config
+from uvala.models.catalog import create_model, list_models, model_config, model_facts
 from uvala.models.facts import measure
 
 CHANNELS, CLASSES = 2, 3
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.parametrize("name", list_models())
 
 
 def make(name: str, seed: int = 0) -> nn.Module:
-    """A small member of the family, if it comes in widths."""
-    narrow = {"width": 4} if "width" in model_config(name).model_fields else {}
+    """A small member of the family."""
+    small = model_facts(name)["small"]
     torch.manual_seed(seed)
-    return create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **narrow)
+    return create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **small)
 
 
 def images(height: int, width: int, count: int = 2) -> torch.Tensor:

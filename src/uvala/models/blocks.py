@@ -5,6 +5,7 @@ attribute `out_channels`, as torch's own convolutions have, so that what comes n
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import gcd
 from typing import Literal, TypeVar
 
@@ -43,14 +44,16 @@ LEAK = 0.01  # nnU-Net's, and torch's default
 HEAD_SCALE = 0.01  # logits start at a few hundredths: near-uniform, so that no class has a head start
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
+def pad_to_multiple(image: Tensor, multiple: int, *, at_least: int = 1) -> tuple[Tensor, tuple[int, int]]:
     """`image` with its last row and column repeated up to a multiple, and its own height and width.
 
-    image: [B, C, H, W], H and W from 1. Multiples pass unchanged. Right and bottom only: the upper left
-    corner stays where it is, so a tile that begins at a multiple is pooled in the squares of the whole image.
+    image: [B, C, H, W], H and W from 1. Multiples pass unchanged, unless they are below `at_least` (itself a
+    multiple). Right and bottom only: the upper left corner stays where it is, so a tile that begins at a
+    multiple is pooled in the squares of the whole image.
     """
     height, width = image.shape[-2:]
-    down, right = -height % multiple, -width % multiple
+    down = max(-height % multiple, at_least - height)
+    right = max(-width % multiple, at_least - width)
     if down or right:
         image = F.pad(image, (0, right, 0, down), mode="replicate")
     return image, (height, width)
@@ -62,11 +65,20 @@ def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def convolution(
-    in_channels: int, out_channels: int, *, kernel_size: int, norm: Norm, activation: Activation | None
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int,
+    norm: Norm,
+    activation: Activation | None,
+    bias: bool | None = None,
 ) -> nn.Sequential:
-    """Convolution, norm, activation (None: without one): [B, in, H, W] -> [B, out, H, W]. Odd kernels."""
-    # A norm subtracts the mean, and with it any bias before it.
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=norm == "none")
+    """Convolution, norm, activation (None: without one): [B, in, H, W] -> [B, out, H, W]. Odd kernels.
+
+    bias: of the convolution; None: only where no norm follows, since a norm subtracts it with the mean.
+    """
+    bias = norm == "none" if bias is None else bias
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
     # He et al. (2015), arXiv:1502.01852, equation 10. ELU, GELU and SiLU have no closed form; near 0 they let
     # pass about as much as a ReLU.
     slope = LEAK if activation == "leaky_relu" else 0.0
@@ -76,15 +88,27 @@ def convolution(
 
 
 def convolutions(
-    in_channels: int, out_channels: int, *, count: int, kernel_size: int, norm: Norm, activation: Activation
+    in_channels: int,
+    out_channels: int,
+    *,
+    count: int = 2,
+    between: int | None = None,
+    kernel_size: int = 3,
+    norm: Norm = "batch",
+    activation: Activation = "relu",
+    bias: bool | None = None,
 ) -> nn.Sequential:
-    """`count` convolutions in a row, each with norm and activation: [B, in, H, W] -> [B, out, H, W]."""
-    first = convolution(in_channels, out_channels, kernel_size=kernel_size, norm=norm, activation=activation)
-    rest = (
-        convolution(out_channels, out_channels, kernel_size=kernel_size, norm=norm, activation=activation)
-        for _ in range(count - 1)
+    """`count` convolutions in a row, each with norm and activation: [B, in, H, W] -> [B, out, H, W].
+
+    between: channels from one to the next, if other than `out_channels`.
+    """
+    widths = [in_channels, *[between or out_channels] * (count - 1), out_channels]
+    return nn.Sequential(
+        *(
+            convolution(before, after, kernel_size=kernel_size, norm=norm, activation=activation, bias=bias)
+            for before, after in pairwise(widths)
+        )
     )
-    return nn.Sequential(first, *rest)
 
 
 class Residual(nn.Module):
@@ -123,15 +147,25 @@ class Residual(nn.Module):
 
 
 class Concatenate(nn.Module):
-    """Joins a skip and what came up from below: [B, s, H, W], [B, u, H, W] -> [B, s + u, H, W]."""
+    """Joins a skip and what came up from below: [B, s, H, W], [B, u, h, w] -> [B, s + u, H, W].
 
-    def __init__(self, skip_channels: int, up_channels: int) -> None:
+    up_first: the order of the channels; the skip's come first without it.
+    What came up may be a row or a column smaller than the skip, where a pooling dropped the last of an odd
+    number. It is then framed with zeros: floor(difference / 2) above and on the left, the rest below and on
+    the right, as Pytorch-UNet does.
+    """
+
+    def __init__(self, skip_channels: int, up_channels: int, *, up_first: bool = False) -> None:
         super().__init__()
         self.out_channels = skip_channels + up_channels
+        self.up_first = up_first
 
     def forward(self, skip: Tensor, up: Tensor) -> Tensor:
-        """The skip's channels first."""
-        return torch.cat([skip, up], dim=1)
+        """[B, s, H, W], [B, u, h, w] -> [B, s + u, H, W]."""
+        down, right = skip.shape[-2] - up.shape[-2], skip.shape[-1] - up.shape[-1]
+        if down or right:
+            up = F.pad(up, (right // 2, right - right // 2, down // 2, down - down // 2))
+        return torch.cat([up, skip] if self.up_first else [skip, up], dim=1)
 
 
 def max_pool(channels: int) -> nn.MaxPool2d:

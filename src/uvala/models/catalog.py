@@ -1,7 +1,8 @@
 """Networks by name. A family registers its members in its own file; this one knows none of them."""
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
@@ -9,10 +10,19 @@ from typing import Any, TypeVar
 from torch import nn
 
 import uvala.models
-from uvala.config import Config
-from uvala.registry import Registry
+from uvala.config import Config, build
+from uvala.errors import ConfigError
+from uvala.registry import Entry, Registry
 
-__all__ = ["create_model", "list_models", "model_config", "register_model"]
+__all__ = [
+    "Recipe",
+    "create_model",
+    "list_models",
+    "model_config",
+    "model_facts",
+    "recipe_of",
+    "register_model",
+]
 
 C = TypeVar("C", bound=Config)
 N = TypeVar("N", bound=nn.Module)
@@ -20,15 +30,35 @@ N = TypeVar("N", bound=nn.Module)
 _registry: Registry[nn.Module] = Registry("model")
 
 
-def register_model(**facts: Any) -> Callable[[Callable[[C], N]], Callable[[C], N]]:
-    """Register the function below under its own name. It takes one Config and returns one network.
+@dataclass(frozen=True)
+class Recipe:
+    """How a network was made: `create_model(name, **config)` makes another of its kind."""
 
-    facts: what is known without building it, such as `paper`. The network itself tells the rest: it has an
-    attribute `multiple`, the sizes that it computes at, and pads and crops every other size inside.
+    name: str
+    config: Config
+
+
+def register_model(
+    *, paper: str, origin: str = "uvala", name: str | None = None, small: Mapping[str, Any] | None = None
+) -> Callable[[Callable[[C], N]], Callable[[C], N]]:
+    """Register the function below under its own name, or `name`. It takes one Config and returns one network.
+
+    paper: "arXiv:1505.04597", or a DOI, or "none". origin: whose form of it this is, "owner/repository" or
+    "uvala". small: options that make a member small enough for tests ({"width": 4} if not given).
+    A name that ends in a colon takes an encoder behind it: "unet:" answers to "unet:resnet34".
+
+    The network itself tells the rest, by attributes:
+      multiple    sizes that it computes at; it pads and crops every other size inside, and a tile has to
+                  begin at such a multiple
+      crops       pixels that it crops from each side (valid convolutions); 0 if it has none
+      local       False if no tile can give the numbers of the whole image at every size, for a reason that
+                  the experiment of `facts` cannot see; True if it has none
+      loss_weights   one for each output of its training mode, if that is a list (deep supervision)
     """
+    small = {"width": 4} if small is None else small
 
     def register(builder: Callable[[C], N]) -> Callable[[C], N]:
-        _registry.register(builder, **facts)
+        _registry.register(builder, name=name, paper=paper, origin=origin, small=dict(small))
         return builder
 
     return register
@@ -37,23 +67,58 @@ def register_model(**facts: Any) -> Callable[[Callable[[C], N]], Callable[[C], N
 def create_model(name: str, *, in_channels: int, num_classes: int, **options: Any) -> nn.Module:
     """A network with fresh weights: image, float [B, in_channels, H, W] -> logits [B, num_classes, H, W].
 
-    H and W are any numbers from 1. `options` are the fields of `model_config(name)`. The weights are drawn
-    from torch's global generator, so `torch.manual_seed` decides them.
+    H and W are any numbers from 1. `options` are the fields of `model_config(name)`; "unet:resnet34" is short
+    for the family "unet:" with encoder="resnet34". The weights are drawn from torch's global generator, so
+    `torch.manual_seed` decides them.
 
     Raises UnknownNameError for an unknown name, ConfigError for an unknown option or one out of its range;
     both say the nearest right one.
     """
-    return _families().create(name, in_channels=in_channels, num_classes=num_classes, **options)
+    entry, extra = _find(name)
+    config = build(
+        entry.config,
+        {"in_channels": in_channels, "num_classes": num_classes, **extra, **options},
+        where=f"model '{name}'",
+    )
+    model = entry.builder(config)
+    vars(model)["recipe"] = Recipe(name, config)  # not through nn.Module, which would look for tensors in it
+    return model
 
 
 def list_models() -> list[str]:
-    """The names that `create_model` takes, in alphabetical order."""
-    return list(_families())
+    """The names that `create_model` takes, in alphabetical order; a family with encoders by its first."""
+    return [
+        f"{name}{entry.config.model_fields['encoder'].default}" if name.endswith(":") else name
+        for name, entry in ((name, _families()[name]) for name in _families())
+    ]
 
 
 def model_config(name: str) -> type[Config]:
     """The options of a network, each with its default, range and one sentence. UnknownNameError."""
-    return _families()[name].config
+    return _find(name)[0].config
+
+
+def model_facts(name: str) -> dict[str, Any]:
+    """What `register_model` was told of a network: paper, origin, small. UnknownNameError."""
+    return _find(name)[0].facts
+
+
+def recipe_of(model: nn.Module) -> Recipe:
+    """The name and the config that `create_model` made this network from; ConfigError if it did not."""
+    recipe = vars(model).get("recipe")
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(
+            found=f"a {type(model).__name__} that uvala did not make",
+            expected="a network of `create_model`, `from_peer` or a run",
+            fix="pass that network itself, not what wraps it",
+        )
+    return recipe
+
+
+def _find(name: str) -> tuple[Entry[nn.Module], dict[str, Any]]:
+    """The entry of a name, and the option that stands in the name itself."""
+    family, colon, encoder = name.partition(":")
+    return _families()[family + colon], {"encoder": encoder} if encoder else {}
 
 
 @cache

@@ -9,6 +9,7 @@ can be cut into tiles with enough context (halo) and the numbers stay those of t
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -30,6 +31,7 @@ from uvala.models.blocks import (
     transposed_up,
 )
 from uvala.models.catalog import register_model
+from uvala.models.checkpointing import run, use_checkpointing
 
 __all__ = ["UNet", "UNetConfig", "unet"]
 
@@ -81,14 +83,20 @@ class UNet(nn.Module):
     widths: channels of each level, finest first. The parts, each called once per level:
       encode, decode (in_channels, out_channels): [B, in, h, w] -> [B, out, h, w]
       down (channels): halves height and width
-      up (in_channels, out_channels): doubles them; has `out_channels`
+      up (in_channels, width): doubles them; has `out_channels`, or gives as many channels as it takes
       merge (skip_channels, up_channels): module of (skip, up); has `out_channels`
       head (in_channels, num_classes): features -> logits
     bottom is what the deepest features pass before the way up.
+    decoder_widths: channels after each step up, finest first; None: those of the skips.
+    ragged: sizes are not padded to a multiple. The poolings drop the last of an odd number of rows, and
+    `merge` joins maps that differ by one.
     fold: squares of this side become channels before the first level, and channels become squares again after
     the head (the sub-pixel convolution of Shi et al. 2016, arXiv:1609.05158). With 2 the levels have a
     quarter of the pixels: the layers that cost most by far are gone, and the logits keep the full resolution.
     """
+
+    checkpointing = False
+    use_checkpointing = use_checkpointing
 
     def __init__(
         self,
@@ -103,10 +111,13 @@ class UNet(nn.Module):
         merge: Part,
         decode: Part,
         head: Part,
+        decoder_widths: Sequence[int] | None = None,
         fold: int = 1,
+        ragged: bool = False,
     ) -> None:
         super().__init__()
         self.multiple = fold * 2 ** (len(widths) - 1)
+        self.padded_to = fold if ragged else self.multiple
         self.fold = nn.PixelUnshuffle(fold)
         self.unfold = nn.PixelShuffle(fold)
         levels = list(zip([in_channels * fold**2, *widths[:-1]], widths, strict=True))
@@ -115,25 +126,34 @@ class UNet(nn.Module):
         self.bottom = bottom
         # the way up is listed in the order in which it is walked: deepest first
         self.ups, self.merges, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for width, low in reversed(levels[1:]):
-            self.ups.append(up(low, width))
-            self.merges.append(merge(width, _out_channels(self.ups[-1])))
-            self.decoders.append(decode(_out_channels(self.merges[-1]), width))
-        self.head = head(widths[0], num_classes * fold**2)
+        below = widths[-1]
+        for skip, out in zip(reversed(widths[:-1]), reversed(decoder_widths or widths[:-1]), strict=True):
+            self.ups.append(up(below, skip))
+            self.merges.append(merge(skip, getattr(self.ups[-1], "out_channels", below)))
+            self.decoders.append(decode(_out_channels(self.merges[-1]), out))
+            below = out
+        self.head = head(below, num_classes * fold**2)
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, in_channels, H, W] -> [B, num_classes, H, W]."""
-        x, size = pad_to_multiple(image, self.multiple)  # [B, in, H', W'], multiples from here to the crop
+        # from here to the crop H' and W' are multiples, or as they came but no smaller than one if ragged
+        x, size = pad_to_multiple(image, self.padded_to, at_least=self.multiple)  # [B, in, H', W']
         x = self.fold(x)  # [B, in * fold^2, H' / fold, W' / fold]; below, H' and W' stand for these
         skips = []
         for encode, down in zip(self.encoders[:-1], self.downs, strict=True):
-            x = encode(x)  # [B, widths[i], H'/2^i, W'/2^i]
+            x = run(self, encode, x)  # [B, widths[i], H'/2^i, W'/2^i]
             skips.append(x)
             x = down(x)  # [B, widths[i], H'/2^(i+1), W'/2^(i+1)]
-        x = self.bottom(self.encoders[-1](x))  # [B, widths[-1], H'/multiple, W'/multiple]
+        x = self.bottom(run(self, self.encoders[-1], x))  # [B, widths[-1], H'/multiple, W'/multiple]
         for up, merge, decode in zip(self.ups, self.merges, self.decoders, strict=True):
-            x = decode(merge(skips.pop(), up(x)))  # [B, widths[i], H'/2^i, W'/2^i]
+            x = run(self, partial(_rise, up, merge, decode), skips.pop(), x)
+            # [B, decoder_widths[i], H'/2^i, W'/2^i]
         return crop(self.unfold(self.head(x)), size)  # [B, num_classes, H, W]
+
+
+def _rise(up: nn.Module, merge: nn.Module, decode: nn.Module, skip: Tensor, below: Tensor) -> Tensor:
+    """One step of the way up: [B, s, h, w], [B, b, h/2, w/2] -> [B, out, h, w]."""
+    return decode(merge(skip, up(below)))
 
 
 def _out_channels(part: nn.Module) -> int:

@@ -1,0 +1,1 @@
+"""Checkpoints of other projects, read into uvala's networks and written back."""

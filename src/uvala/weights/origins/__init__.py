@@ -1,0 +1,1 @@
+"""One file an origin: which networks it has, and how its names for their parts translate to ours."""

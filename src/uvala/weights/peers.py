@@ -1,0 +1,244 @@
+"""Networks of other projects: their checkpoints in, ours out, and the way back."""
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import uvala.weights.origins
+from uvala.config import Config, build
+from uvala.errors import UnknownNameError, UvalaError, WeightsError, did_you_mean
+from uvala.models.catalog import Recipe, create_model, model_config, recipe_of
+from uvala.weights.form import Form, NotThisForm, Options, Shapes, Translation, neutral, translate
+from uvala.weights.read import unwrap
+
+__all__ = ["Match", "from_peer", "list_origins", "match_peer", "to_peer"]
+
+_MOST_KEYS = 4  # of each kind in a message
+
+
+@dataclass(frozen=True)
+class Match:
+    """A checkpoint that was recognised: of which origin and form, and the network of ours that it fits."""
+
+    origin: str
+    form: Form
+    recipe: Recipe
+    translation: Translation = field(repr=False)
+
+    @property
+    def assumed(self) -> dict[str, Any]:
+        """Options that the keys do not tell, taken as the origin has them by default."""
+        return {name: getattr(self.recipe.config, name) for name in self.form.assumes}
+
+
+def list_origins() -> list[str]:
+    """The names that `from_peer` takes as origin."""
+    return sorted(_origins())
+
+
+def from_peer(origin: str, state_dict: Mapping[str, Any], **hints: Any) -> nn.Module:
+    """Our network with the weights of another project's checkpoint, float32 on the CPU, in eval mode.
+
+    origin: one of `list_origins()`, or "auto". state_dict: as that project saved it; wrappers such as
+    {"model": ...}, prefixes such as "module." and entries that are no tensors are understood. hints: options
+    of our network that keys and shapes cannot tell; where one is needed, the error asks for it by name.
+
+    The network gives the logits that the origin's gives (before its sigmoid or softmax, if it ends in one).
+    Tensors that the origin's network carries and never uses are kept beside it, for `to_peer`.
+
+    Raises UnknownNameError for an unknown origin, WeightsError for a checkpoint that does not fit.
+    """
+    tensors = unwrap(state_dict).tensors
+    return load_match(match_peer(origin, tensors, **hints), tensors)
+
+
+def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
+    """The weights of `model` under the keys of another project, which its own code loads strictly.
+
+    model: as `create_model`, `from_peer` or a run gives it. What the origin's network carries and never uses
+    is as it came, or zeros. The tensors share the model's memory.
+
+    Raises WeightsError where the origin has no such network.
+    """
+    recipe = recipe_of(model)
+    reasons = []
+    for form in _forms(origin):
+        if form.model != _family(recipe.name):
+            continue
+        translation = translate(form, recipe.config, model)
+        state = _renamed(model, translation)
+        try:
+            options = form.read(_shapes(state), recipe.config.model_dump())
+            again = build(model_config(recipe.name), options, where=form.title)
+        except (KeyError, NotThisForm, UvalaError) as error:
+            reasons.append(f"{form.title}: {error}")
+            continue
+        differ = _differences(recipe, again, form)
+        if not differ:
+            return state
+        reasons.append(f"{form.title} has no {', '.join(differ)}")
+    raise WeightsError(
+        found=f"{recipe.name}" + (f" ({'; '.join(reasons)})" if reasons else ""),
+        expected=f"a network that {origin} has: {', '.join(sorted({form.model for form in _forms(origin)}))}",
+        fix="choose the origin that the network came from, or keep uvala's own keys (model.state_dict())",
+    )
+
+
+def match_peer(origin: str, tensors: Mapping[str, Tensor], **hints: Any) -> Match:
+    """Which form of `origin` ("auto": of any) has just these keys and shapes; see `from_peer`."""
+    shapes = _shapes(tensors)
+    origins = list_origins() if origin == "auto" else [origin]
+    matches, failures = [], []
+    for name in origins:
+        for form in _forms(name):
+            try:
+                matches.append(_match(name, form, shapes, hints))
+            except _Misfit as misfit:
+                failures.append(misfit)
+    if not matches:
+        raise _explain(origin, shapes, failures)
+    distinct = {(match.recipe.name, match.recipe.config.model_dump_json()) for match in matches}
+    if len(distinct) > 1:
+        raise WeightsError(
+            found=f"keys that fit {', '.join(f'{each.origin} ({each.form.title})' for each in matches)}",
+            expected="keys of one of them",
+            fix=f"say which: --from {matches[0].origin}",
+        )
+    return matches[0]
+
+
+def load_match(match: Match, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The network of a match, with its weights."""
+    model = _create(match.recipe.name, match.recipe.config.model_dump())
+    state = {
+        ours: tensors[theirs[0]] if theirs[0] in tensors else torch.zeros((), dtype=torch.long)
+        for ours, theirs in match.translation.keys.items()
+    }
+    model.load_state_dict(state)
+    vars(model)["unused_of_peer"] = {key: tensors[key] for key in match.translation.unused if key in tensors}
+    return model.eval()
+
+
+class _Misfit(Exception):
+    """A form that a checkpoint is not of: how many of its keys it does explain, and what is wrong."""
+
+    def __init__(self, form: Form, known: int, problems: list[str], error: UvalaError | None = None) -> None:
+        super().__init__(form.title)
+        self.form, self.known, self.problems, self.error = form, known, problems, error
+
+
+def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
+    try:
+        options = {**form.read(shapes, hints), **hints}
+        name = form.model + str(options["encoder"]) if form.model.endswith(":") else form.model
+        with torch.device("meta"):
+            model = _create(name, options)
+    except (KeyError, NotThisForm) as error:
+        raise _Misfit(form, 0, [f"no {error.args[0]}" if error.args else "other keys"]) from None
+    except UvalaError as error:
+        raise _Misfit(form, 0, [error.found], error) from None
+    recipe = recipe_of(model)
+    translation = translate(form, recipe.config, model)
+    expected = {
+        their: tuple(tensor.shape)
+        for ours, tensor in model.state_dict().items()
+        for their in translation.keys[ours]
+    }
+    missing = [key for key in expected if key not in shapes and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in shapes if key not in expected and key not in translation.unused]
+    others = [
+        f"{key} is {list(shapes[key])}, not {list(expected[key])}"
+        for key in expected
+        if key in shapes and shapes[key] != expected[key]
+    ]
+    if missing or unknown or others:
+        problems = _few(missing, "missing") + _few(unknown, "unknown") + _few(others, "of another shape")
+        raise _Misfit(form, len(shapes) - len(unknown) - len(others), problems)
+    return Match(origin, form, recipe, translation)
+
+
+def _explain(origin: str, shapes: Shapes, failures: list[_Misfit]) -> UvalaError:
+    errors = [misfit.error for misfit in failures if misfit.error is not None]
+    nearest = max(failures, key=lambda misfit: misfit.known)
+    if errors and not nearest.known:
+        return errors[0]  # a hint that is needed, or one that no network takes
+    if origin == "auto" and nearest.known < len(shapes) / 2:
+        sample = ", ".join(list(shapes)[:_MOST_KEYS])
+        return WeightsError(
+            found=f"{len(shapes)} tensors with names that no known project uses ({sample}, ...)",
+            expected=f"a checkpoint of {', '.join(list_origins())}",
+            fix="name its origin with --from, to hear what does not fit",
+        )
+    return WeightsError(
+        found=f"a checkpoint of {len(shapes)} tensors that is no {nearest.form.title}: "
+        + "; ".join(nearest.problems),
+        expected=f"the keys and shapes of a network of {'a known project' if origin == 'auto' else origin}",
+        fix="try --from auto, or name what the keys do not tell (hints), if the network is a variant",
+    )
+
+
+def _few(keys: list[str], what: str) -> list[str]:
+    more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
+    return [f"{what}: {', '.join(keys[:_MOST_KEYS])}{more}"] if keys else []
+
+
+def _renamed(model: nn.Module, translation: Translation) -> dict[str, Tensor]:
+    ours = model.state_dict()
+    like = next(tensor for tensor in ours.values() if tensor.is_floating_point())
+    kept = vars(model).get("unused_of_peer", {})
+    # first: where they share memory with used ones in the origin's network, the later one wins
+    state = {
+        key: kept[key] if key in kept else neutral(key, shape, like)
+        for key, shape in translation.unused.items()
+    }
+    return state | {their: ours[key] for key, keys in translation.keys.items() for their in keys}
+
+
+def _differences(recipe: Recipe, again: Config, form: Form) -> list[str]:
+    mine, theirs = recipe.config.model_dump(), again.model_dump()
+    return [
+        f"{name}={value}"
+        for name, value in mine.items()
+        if value != theirs[name] and name not in form.assumes
+    ]
+
+
+def _create(name: str, options: Options) -> nn.Module:
+    rest = {key: value for key, value in options.items() if key not in ("in_channels", "num_classes")}
+    return create_model(name, in_channels=options["in_channels"], num_classes=options["num_classes"], **rest)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> Shapes:
+    return {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+
+
+def _family(name: str) -> str:
+    return name.partition(":")[0] + ":" if ":" in name else name
+
+
+def _forms(origin: str) -> tuple[Form, ...]:
+    try:
+        return _origins()[origin]
+    except KeyError:
+        raise UnknownNameError(
+            found=f"origin '{origin}'",
+            expected="a project whose checkpoints uvala reads, or 'auto'",
+            fix=did_you_mean(origin, [*_origins(), "auto"]),
+        ) from None
+
+
+@cache
+def _origins() -> dict[str, tuple[Form, ...]]:
+    """Each file of origins/ says which it describes: nobody keeps a second list."""
+    found: dict[str, tuple[Form, ...]] = {}
+    for module in pkgutil.iter_modules(uvala.weights.origins.__path__, "uvala.weights.origins."):
+        for name, forms in import_module(module.name).ORIGINS.items():
+            assert name not in found, f"{name} is described twice"
+            found[name] = forms
+    return found

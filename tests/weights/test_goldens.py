@@ -1,0 +1,61 @@
+"""Each reference network, built from its key list alone, gives the numbers that its origin gives."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import goldens
+from uvala.weights.peers import from_peer, match_peer, to_peer
+
+NAMES = goldens.names() or [pytest.param("", marks=pytest.mark.skip(reason=f"needs {goldens.FOLDER}"))]
+
+
+def outputs(model: nn.Module, image: Tensor, golden: dict) -> list[Tensor]:
+    """What the golden file recorded: all heads of several, and their softmax where the origin ends in one."""
+    # the network alone, not its norms: with several heads it returns all of them in training mode only
+    model.training = len(golden["cases"][0]["outputs"]) > 1
+    with torch.no_grad():
+        result = model(image)
+    model.training = False
+    heads = result if isinstance(result, list) else [result]
+    return [each.softmax(dim=1) for each in heads] if "softmax" in golden["output_kind"] else heads
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_output_is_that_of_the_origin(name):
+    golden = goldens.read(name)
+    model = from_peer(golden["family"], goldens.state_dict(golden))
+    for dtype, kind in [(torch.float32, "f32"), (torch.float64, "f64")]:
+        model = model.to(dtype)
+        for case in golden["cases"]:
+            actual = outputs(model, goldens.image(case).to(dtype), golden)
+            for head, expected in zip(actual, case["outputs"], strict=True):
+                height, width = expected["shape"][-2:]  # some origins drop rows that they cannot pool
+                head = head[..., :height, :width]
+                assert list(head.shape) == expected["shape"]
+                tolerance = {"rtol": 0, "atol": expected["tolerance"][f"{kind}_atol"]}
+                samples = head.flatten()[expected["sample_index"]]
+                corners = torch.stack([head[tuple(index)] for index in expected["corner_index"]])
+                np.testing.assert_allclose(samples, expected[f"sample_{kind}"], **tolerance)
+                np.testing.assert_allclose(corners, expected[f"corner_{kind}"], **tolerance)
+                # the mean of all, so that no region goes unlooked at
+                mean = head.double().mean()
+                np.testing.assert_allclose(mean, expected[f"stats_{kind}"]["mean"], **tolerance)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_way_back_gives_the_checkpoint_that_came(name):
+    golden = goldens.read(name)
+    state = goldens.state_dict(golden)
+    back = to_peer(golden["family"], from_peer(golden["family"], state))
+    assert back.keys() == state.keys()
+    assert all(torch.equal(back[key], value) for key, value in state.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_origin_is_recognised_by_the_keys(name):
+    golden = goldens.read(name)
+    shapes = {key: torch.empty(shape, device="meta") for key, shape, _ in golden["state_dict"]}
+    found, named = match_peer("auto", shapes), match_peer(golden["family"], shapes)
+    assert found.recipe == named.recipe
