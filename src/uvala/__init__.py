@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from uvala.api.importing import import_weights
     from uvala.api.run import Run, load_run
     from uvala.api.training import train
     from uvala.data.check import check
     from uvala.data.dataset import Dataset, read_dataset
     from uvala.data.synthetic import write_sample_data
     from uvala.errors import UvalaError
-    from uvala.models.catalog import create_model, list_models
+    from uvala.models.catalog import create_model
+    from uvala.models.table import list_models
     from uvala.prediction.engine import Prediction
+    from uvala.weights.peers import from_peer, to_peer
 
 _HOME = {
     "Dataset": "uvala.data.dataset",
@@ -25,9 +28,12 @@ _HOME = {
     "UvalaError": "uvala.errors",
     "check": "uvala.data.check",
     "create_model": "uvala.models.catalog",
-    "list_models": "uvala.models.catalog",
+    "from_peer": "uvala.weights.peers",
+    "import_weights": "uvala.api.importing",
+    "list_models": "uvala.models.table",
     "load_run": "uvala.api.run",
     "read_dataset": "uvala.data.dataset",
+    "to_peer": "uvala.weights.peers",
     "train": "uvala.api.training",
     "write_sample_data": "uvala.data.synthetic",
 }
@@ -39,6 +45,9 @@ __all__ = [  # noqa: RUF022 - the order in which a reader meets them
     "load_run",
     "create_model",
     "list_models",
+    "from_peer",
+    "to_peer",
+    "import_weights",
     "write_sample_data",
     "Dataset",
     "Run",

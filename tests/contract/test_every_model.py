@@ -7,12 +7,12 @@ from torch import nn
 from torch.export import Dim, export
 
 from uvala.errors import ConfigError
-from uvala.models.catalog import create_model, list_models, model_config, model_facts
+from uvala.models.catalog import create_model, model_names, model_config, model_facts
 from uvala.models.facts import measure
 
 CHANNELS, CLASSES = 2, 3
 
-pytestmark = pytest.mark.parametrize("name", list_models())
+pytestmark = pytest.mark.parametrize("name", model_names())
 
 
 def make(name: str, seed: int = 0) -> nn.Module:
@@ -20,6 +20,13 @@ def make(name: str, seed: int = 0) -> nn.Module:
     small = model_facts(name)["small"]
     torch.manual_seed(seed)
     return create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **small)
+
+
+def loss(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """Of the logits of training mode, of which there may be several."""
+    outputs = model(image)
+    several = outputs if isinstance(outputs, list) else [outputs]
+    return torch.stack([logits.square().mean() for logits in several]).sum()
 
 
 def images(height: int, width: int, count: int = 2) -> torch.Tensor:
@@ -37,6 +44,8 @@ def test_logits_are_as_large_as_the_image(name, size):
 
 def test_padding_changes_nothing_that_a_multiple_would_see(name):
     model = make(name).eval()
+    if getattr(model, "padded_to", model.multiple) != model.multiple:
+        pytest.skip("takes other sizes as they are, as its origin does")
     image = images(2 * model.multiple, 3 * model.multiple)
     image[..., -1] = image[..., -2]  # its last column is what padding would repeat
     with torch.no_grad():
@@ -45,7 +54,7 @@ def test_padding_changes_nothing_that_a_multiple_would_see(name):
 
 def test_every_parameter_gets_a_finite_gradient(name):
     model = make(name).train()
-    model(images(70, 66)).square().mean().backward()
+    loss(model, images(70, 66)).backward()
     assert all(
         parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters()
     )
@@ -53,8 +62,18 @@ def test_every_parameter_gets_a_finite_gradient(name):
 
 def test_gradient_of_the_logits_reaches_the_image(name):
     image = images(64, 64).requires_grad_()
-    make(name).train()(image).square().mean().backward()
+    loss(make(name).train(), image).backward()
     assert (image.grad.abs().amax(dim=(2, 3)) > 0).all()
+
+
+def test_training_mode_gives_the_logits_that_its_loss_weights_are_for(name):
+    model = make(name).train()
+    outputs, weights = model(images(70, 66)), getattr(model, "loss_weights", None)
+    if weights is None:
+        assert outputs.shape == (2, CLASSES, 70, 66)
+    else:
+        assert [logits.shape[:2] for logits in outputs] == [(2, CLASSES)] * len(weights)
+        assert sum(weights) == pytest.approx(1)
 
 
 def test_same_seed_gives_the_same_network(name):

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from uvala.arrays import IGNORE
-from uvala.losses.combined import segmentation_loss
+from uvala.losses.combined import over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
 from uvala.losses.cross_entropy import cross_entropy
 from uvala.losses.dice import dice_loss
@@ -89,3 +89,26 @@ def test_half_precision_logits_give_a_finite_loss_and_gradient(dtype):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()
+
+
+class TestDeepSupervision:
+    """Each output of a network is compared with the target at its own size."""
+
+    def test_one_output_is_its_loss(self):
+        logits, target = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+        loss = segmentation_loss(LossConfig(), torch.device("cpu"))
+        assert torch.equal(over_outputs(loss, logits, target, None), loss(logits, target))
+
+    def test_several_are_summed_by_their_weights_against_the_nearest_pixels(self):
+        full, half = torch.randn(1, 2, 4, 6), torch.randn(1, 2, 2, 3)
+        target = torch.randint(0, 2, (1, 4, 6))
+        loss = segmentation_loss(LossConfig(), torch.device("cpu"))
+        expected = 0.75 * loss(full, target) + 0.25 * loss(half, target[:, ::2, ::2])
+        torch.testing.assert_close(over_outputs(loss, [full, half], target, (0.75, 0.25)), expected)
+
+    def test_ignored_pixels_stay_ignored_at_every_size(self):
+        target = torch.full((1, 4, 4), 255)
+        target[..., ::2, ::2] = 1
+        seen = []
+        over_outputs(lambda x, t: seen.append(t) or x.sum(), [torch.zeros(1, 2, 2, 2)], target, (1.0,))
+        assert (seen[0] == 1).all()

@@ -3,12 +3,12 @@
 import pytest
 
 from uvala.errors import ConfigError, UnknownNameError
-from uvala.models.catalog import create_model, list_models, model_config
+from uvala.models.catalog import create_model, model_names, model_config
 
 
 def test_list_holds_the_networks_in_alphabetical_order():
-    assert {"pocket_unet", "unet"} <= set(list_models())
-    assert list_models() == sorted(list_models())
+    assert {"pocket_unet", "unet"} <= set(model_names())
+    assert model_names() == sorted(model_names())
 
 
 @pytest.mark.parametrize("ask", [lambda: create_model("poket_unet", in_channels=3, num_classes=2)])
@@ -32,7 +32,7 @@ def test_width_above_max_width_is_refused():
         create_model("unet", in_channels=3, num_classes=2, width=600)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", model_names())
 def test_every_option_has_a_default_and_a_sentence(name):
     fields = model_config(name).model_fields
     assert all(field.description and not field.is_required() for field in fields.values())

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from uvala.arrays import Size
 from uvala.models.catalog import create_model
-from uvala.models.facts import measure, multiply_adds
+from uvala.models.facts import measure, multiply_adds, receptive_field
 
 LOCAL = [
     ("pocket_unet", {}),
@@ -84,6 +84,28 @@ class TestHalo:
 
         assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), Gate()), 3).halo is None
 
+    @pytest.mark.parametrize(
+        "stretch",
+        [
+            nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True),
+            nn.Upsample(size=(32, 32), mode="bilinear", align_corners=False),
+            nn.AdaptiveAvgPool2d(1),
+        ],
+        ids=["corners on corners", "to a size", "global pooling"],
+    )
+    def test_is_none_where_a_pixel_depends_on_the_size_of_the_image(self, stretch):
+        assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), stretch), 3).halo is None
+
+    def test_is_none_for_a_network_that_says_so(self):
+        model = nn.Conv2d(3, 2, 3, padding=1)
+        model.local = False
+        assert measure(model, 3).halo is None
+
+    def test_is_what_a_network_declares(self):
+        model = nn.Conv2d(3, 2, 3, padding=1)
+        model.context = 7
+        assert measure(model, 3).halo == 7
+
     def test_does_not_depend_on_the_weights(self):
         model = make("pocket_unet")
         for parameter in model.parameters():
@@ -118,3 +140,38 @@ class TestMultiplyAdds:
     def test_of_the_usual_unet_are_the_192_thousand_million_of_the_literature(self):
         model = make(width=64, max_width=1024)
         assert measure(model, 3).multiply_adds_512 == pytest.approx(384e9 / 2, rel=0.01)
+
+
+class TestReceptiveField:
+    """What one pixel of the logits sees."""
+
+    def test_of_convolutions_is_the_sum_of_their_reaches(self):
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 5, padding=2))
+        assert receptive_field(model, 3) == 7
+
+    def test_of_one_pooling_by_hand(self):
+        # from the output down: 3 pixels lie in 2 squares; 3x3 below makes 4 squares, 8 pixels; 3x3 adds 2
+        class Level(nn.Module):
+            multiple = 2
+
+            def __init__(self):
+                super().__init__()
+                self.enter = nn.Conv2d(3, 4, 3, padding=1)
+                self.below = nn.Conv2d(4, 4, 3, padding=1)
+                self.up = nn.ConvTranspose2d(4, 4, 2, stride=2)
+                self.out = nn.Conv2d(4, 2, 3, padding=1)
+
+            def forward(self, image):
+                return self.out(self.up(self.below(nn.functional.max_pool2d(self.enter(image), 2))))
+
+        assert receptive_field(Level(), 3) == 10
+
+    def test_norms_do_not_count(self):
+        assert receptive_field(make(norm="instance", depth=1), 3) == receptive_field(make(depth=1), 3)
+
+    def test_global_pooling_sees_the_image(self):
+        class Gate(nn.Module):
+            def forward(self, image: Tensor) -> Tensor:
+                return image * image.mean(dim=(2, 3), keepdim=True).sigmoid()
+
+        assert receptive_field(Gate(), 3) is None

@@ -1,5 +1,7 @@
 """Each reference network, built from its key list alone, gives the numbers that its origin gives."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -22,33 +24,37 @@ def outputs(model: nn.Module, image: Tensor, golden: dict) -> list[Tensor]:
     return [each.softmax(dim=1) for each in heads] if "softmax" in golden["output_kind"] else heads
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_output_is_that_of_the_origin(name):
-    golden = goldens.read(name)
-    model = from_peer(golden["family"], goldens.state_dict(golden))
-    for dtype, kind in [(torch.float32, "f32"), (torch.float64, "f64")]:
-        model = model.to(dtype)
-        for case in golden["cases"]:
-            actual = outputs(model, goldens.image(case).to(dtype), golden)
-            for head, expected in zip(actual, case["outputs"], strict=True):
-                height, width = expected["shape"][-2:]  # some origins drop rows that they cannot pool
-                head = head[..., :height, :width]
-                assert list(head.shape) == expected["shape"]
-                tolerance = {"rtol": 0, "atol": expected["tolerance"][f"{kind}_atol"]}
-                samples = head.flatten()[expected["sample_index"]]
-                corners = torch.stack([head[tuple(index)] for index in expected["corner_index"]])
-                np.testing.assert_allclose(samples, expected[f"sample_{kind}"], **tolerance)
-                np.testing.assert_allclose(corners, expected[f"corner_{kind}"], **tolerance)
-                # the mean of all, so that no region goes unlooked at
-                mean = head.double().mean()
-                np.testing.assert_allclose(mean, expected[f"stats_{kind}"]["mean"], **tolerance)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_way_back_gives_the_checkpoint_that_came(name):
-    golden = goldens.read(name)
+@pytest.fixture(scope="module", params=NAMES)
+def peer(request):
+    """A reference network: what is recorded of it, its checkpoint, and ours made of that."""
+    golden = goldens.read(request.param)
     state = goldens.state_dict(golden)
-    back = to_peer(golden["family"], from_peer(golden["family"], state))
+    return golden, state, from_peer(golden["family"], state)
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [(torch.float32, "f32"), (torch.float64, "f64")], ids=str)
+def test_output_is_that_of_the_origin(peer, dtype, kind):
+    golden, _, model = peer
+    model = copy.deepcopy(model).to(dtype)
+    for case in golden["cases"]:
+        actual = outputs(model, goldens.image(case).to(dtype), golden)
+        for head, expected in zip(actual, case["outputs"], strict=True):
+            height, width = expected["shape"][-2:]  # some origins drop rows that they cannot pool
+            head = head[..., :height, :width]
+            assert list(head.shape) == expected["shape"]
+            tolerance = {"rtol": 0, "atol": expected["tolerance"][f"{kind}_atol"]}
+            samples = head.flatten()[expected["sample_index"]]
+            corners = torch.stack([head[tuple(index)] for index in expected["corner_index"]])
+            np.testing.assert_allclose(samples, expected[f"sample_{kind}"], **tolerance)
+            np.testing.assert_allclose(corners, expected[f"corner_{kind}"], **tolerance)
+            # the mean of all, so that no region goes unlooked at
+            mean = head.double().mean()
+            np.testing.assert_allclose(mean, expected[f"stats_{kind}"]["mean"], **tolerance)
+
+
+def test_way_back_gives_the_checkpoint_that_came(peer):
+    golden, state, model = peer
+    back = to_peer(golden["family"], model)
     assert back.keys() == state.keys()
     assert all(torch.equal(back[key], value) for key, value in state.items())
 

@@ -24,7 +24,7 @@ from uvala.errors import ConfigError, RunError, SplitError, UvalaError
 from uvala.evaluation.scores import Scores, verdict, write_csv
 from uvala.files import write_text
 from uvala.log import Event, EventLog, Listener, read_events
-from uvala.models.catalog import create_model, model_config
+from uvala.models.catalog import create_model, model_config, without_pretrained
 from uvala.models.facts import measure
 from uvala.plan.budget import DEFAULT, Clock, parse_duration
 from uvala.plan.planner import make_plan
@@ -305,7 +305,14 @@ def _asked(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
 def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
     """The network of the plan, with what tiling needs to know of it."""
     channels, classes = dataset.channels, dataset.encoding.num_classes
-    model = create_model(plan.model.name, in_channels=channels, num_classes=classes, **plan.model.options)
+    options = without_pretrained(plan.model.options)
+    model = create_model(plan.model.name, in_channels=channels, num_classes=classes, **options)
+    if crops := getattr(model, "crops", 0):
+        raise ConfigError(
+            found=f"{plan.model.name}, whose logits lack {crops} pixels on each side of the image",
+            expected="a network whose logits are as large as the image",
+            fix="leave model.options.borders at mirror, which mirrors the image's border instead",
+        )
     facts = measure(model, channels)
     return NetworkCard(
         name=plan.model.name,

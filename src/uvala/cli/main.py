@@ -8,7 +8,7 @@ STARTED = time.monotonic()  # a budget counts from here, torch's import included
 
 import typer  # noqa: E402 - the clock starts first
 
-from uvala.cli import check, evaluate, models, predict, sample_data, train  # noqa: E402
+from uvala.cli import check, evaluate, import_weights, models, predict, sample_data, train  # noqa: E402
 from uvala.errors import UvalaError  # noqa: E402
 
 __all__ = ["app", "main"]
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, predict, evaluate, check, sample_data, models):
+for module in (train, predict, evaluate, check, import_weights, sample_data, models):
     app.command(module.NAME)(module.command)
 
 

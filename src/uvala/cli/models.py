@@ -1,14 +1,50 @@
 """uvala models"""
 
+from typing import Annotated
+
+import typer
+
 __all__ = ["NAME", "command"]
 
 NAME = "models"
 
 
-def command() -> None:
-    """List the networks that --model takes."""
-    from uvala.cli.terminal import console
-    from uvala.models.catalog import list_models
+def command(
+    json_: Annotated[bool, typer.Option("--json", help="The whole table as JSON.")] = False,
+) -> None:
+    """List the networks that --model takes: what they are, what they cost, which sizes they take."""
+    from uvala.models.table import list_models
 
-    for name in list_models():
-        console.print(name, markup=False)
+    if json_:
+        import json
+
+        print(json.dumps([network.as_dict() for network in list_models()], indent=1))
+        return
+    from rich.table import Table
+
+    from uvala.cli.terminal import console
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for title in ("M weights", "G mult-adds", "field", "stride", "tiles"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("origin", overflow="fold")
+    table.add_column("paper", no_wrap=True)
+    for network in list_models():
+        table.add_row(
+            network.name,
+            f"{network.parameters / 1e6:.1f}",
+            f"{network.multiply_adds / 1e9:.1f}",
+            "image" if network.receptive_field is None else str(network.receptive_field),
+            str(network.stride),
+            "blended" if network.halo is None else "exact",
+            network.origin,
+            network.paper.removeprefix("arXiv:"),
+        )
+    console.print(table)
+    console.print(
+        "\nMultiply-adds of one image of 512x512; field: receptive field, pixels across; tiles: exact where they "
+        "give the numbers of the whole image.\nAll take images of any size but those whose entry in --json says "
+        "otherwise. Behind a colon stands the encoder, any of timm's: unet:convnext_tiny.",
+        markup=False,
+    )

@@ -1,18 +1,21 @@
 """The sum of losses that a plan names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from uvala.losses.config import LossConfig
 from uvala.losses.cross_entropy import cross_entropy
 from uvala.losses.dice import dice_loss
 
-__all__ = ["segmentation_loss"]
+__all__ = ["over_outputs", "segmentation_loss"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def segmentation_loss(config: LossConfig, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+def segmentation_loss(config: LossConfig, device: torch.device) -> Loss:
     """A function of logits [B, K, H, W] and target int64 [B, H, W] (0 to K-1 or IGNORE) to a scalar."""
     class_weights = torch.tensor(config.class_weights, device=device) if config.class_weights else None
 
@@ -27,3 +30,30 @@ def segmentation_loss(config: LossConfig, device: torch.device) -> Callable[[Ten
         return total
 
     return loss
+
+
+def over_outputs(
+    loss: Loss, outputs: Tensor | Sequence[Tensor], target: Tensor, weights: Sequence[float] | None
+) -> Tensor:
+    """The weighted sum of `loss` over the outputs of deep supervision; of one tensor, its loss.
+
+    outputs: logits [B, K, H, W], or several [B, K, h, w] of which each is compared with the target, int64
+    [B, H, W], at its own size (the nearest pixel). weights: one for each output of several.
+    """
+    if isinstance(outputs, Tensor):
+        return loss(outputs, target)
+    assert weights is not None, "a network with several outputs says how much each counts"
+    terms = [
+        weight * loss(logits, _resized(target, logits))
+        for logits, weight in zip(outputs, weights, strict=True)
+        if weight
+    ]
+    return torch.stack(terms).sum()
+
+
+def _resized(target: Tensor, logits: Tensor) -> Tensor:
+    if target.shape[-2:] == logits.shape[-2:]:
+        return target
+    # class indices stay below 256, which a float holds exactly
+    small = F.interpolate(target[:, None].float(), size=logits.shape[-2:], mode="nearest")
+    return small[:, 0].long()

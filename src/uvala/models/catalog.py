@@ -17,11 +17,12 @@ from uvala.registry import Entry, Registry
 __all__ = [
     "Recipe",
     "create_model",
-    "list_models",
     "model_config",
     "model_facts",
+    "model_names",
     "recipe_of",
     "register_model",
+    "without_pretrained",
 ]
 
 C = TypeVar("C", bound=Config)
@@ -50,6 +51,7 @@ def register_model(
     The network itself tells the rest, by attributes:
       multiple    sizes that it computes at; it pads and crops every other size inside, and a tile has to
                   begin at such a multiple
+      padded_to   sizes that it pads to, if other than `multiple`: 1 if it takes every size as it is
       crops       pixels that it crops from each side (valid convolutions); 0 if it has none
       local       False if no tile can give the numbers of the whole image at every size, for a reason that
                   the experiment of `facts` cannot see; True if it has none
@@ -85,11 +87,11 @@ def create_model(name: str, *, in_channels: int, num_classes: int, **options: An
     return model
 
 
-def list_models() -> list[str]:
-    """The names that `create_model` takes, in alphabetical order; a family with encoders by its first."""
+def model_names() -> list[str]:
+    """The names that `create_model` takes, in alphabetical order; a family with encoders by its usual one."""
     return [
-        f"{name}{entry.config.model_fields['encoder'].default}" if name.endswith(":") else name
-        for name, entry in ((name, _families()[name]) for name in _families())
+        f"{name}{_families()[name].config.model_fields['encoder'].default}" if name.endswith(":") else name
+        for name in _families()
     ]
 
 
@@ -99,8 +101,9 @@ def model_config(name: str) -> type[Config]:
 
 
 def model_facts(name: str) -> dict[str, Any]:
-    """What `register_model` was told of a network: paper, origin, small. UnknownNameError."""
-    return _find(name)[0].facts
+    """What `register_model` was told of a network: paper, origin, small; and its summary. UnknownNameError."""
+    entry = _find(name)[0]
+    return {**entry.facts, "summary": (entry.builder.__doc__ or "").strip().partition("\n")[0]}
 
 
 def recipe_of(model: nn.Module) -> Recipe:
@@ -113,6 +116,11 @@ def recipe_of(model: nn.Module) -> Recipe:
             fix="pass that network itself, not what wraps it",
         )
     return recipe
+
+
+def without_pretrained(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options for a network that gets its weights from elsewhere: nothing is downloaded for it."""
+    return {name: value for name, value in options.items() if name != "pretrained"}
 
 
 def _find(name: str) -> tuple[Entry[nn.Module], dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from uvala.arrays import Size
 from uvala.models.blocks import InstanceNorm
 
-__all__ = ["NetworkFacts", "measure", "multiply_adds"]
+__all__ = ["NetworkFacts", "measure", "multiply_adds", "receptive_field"]
 
 WIDEST_PROBE = 4096  # pixels; a context of 2048 on each side would make tiles pointless
 
@@ -25,8 +25,9 @@ class NetworkFacts:
     multiply_adds_512: of one image of 512x512, as `multiply_adds` counts them.
     multiple: the network pools in squares of this side; a tile has to begin at a multiple of it.
     halo: pixels of context that a tile needs on each side of what it keeps, in eval mode, for exactly the
-    numbers of the whole image; what is kept begins and ends at multiples too. None: every pixel depends on
-    all others (instance and group norm, global pooling, attention), so no tile is exact.
+    numbers of the whole image; what is kept begins and ends at multiples too. None: no tile is exact, because
+    every pixel depends on all others (instance and group norm, global pooling) or on the size of the image
+    (interpolation of corners onto corners, or to a given size).
     """
 
     parameters: int
@@ -64,11 +65,20 @@ def _halo(model: nn.Module, in_channels: int, multiple: int) -> int | None:
     a positive image, with means in place of maxima. A strip one square high will do for the width, and the
     other way round.
     """
-    if any(isinstance(module, nn.GroupNorm | nn.InstanceNorm2d | InstanceNorm) for module in model.modules()):
-        return None  # the experiment says so too, after seconds spent on ever wider strips
+    if hasattr(model, "context"):
+        return int(
+            model.context
+        )  # the network knows better: its pooling keeps indices, which have no gradient
+    # the experiment says so too of norms, after seconds spent on ever wider strips
+    norms = nn.GroupNorm | nn.InstanceNorm2d | InstanceNorm
+    if not getattr(model, "local", True) or any(isinstance(module, norms) for module in model.modules()):
+        return None
     probe = _positive(model)
-    across = _reach(probe, in_channels, multiple, axis=3)
-    down = _reach(probe, in_channels, multiple, axis=2)
+    try:
+        across = _reach(probe, in_channels, multiple, axis=3)
+        down = _reach(probe, in_channels, multiple, axis=2)
+    except _NotLocal:
+        return None
     return None if across is None or down is None else max(across, down)
 
 
@@ -79,10 +89,8 @@ def _reach(probe: nn.Module, in_channels: int, multiple: int, *, axis: int) -> i
         start = length // 2  # a multiple: 8 squares or more on the left, one less on the right
         shape = [1, in_channels, multiple, multiple]
         shape[axis] = length
-        # not constant, for what subtracts a mean; a generator of its own, to leave the global one alone
-        noise = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-        image = (noise + 1).requires_grad_()
-        with torch.enable_grad(), _MeanForMaximum():
+        image = _strip(shape)
+        with torch.enable_grad(), _MeanForMaximum(exactly=True):
             square = probe(image).narrow(axis, start, multiple)
             (gradient,) = torch.autograd.grad(square.sum(), image)
         touched = gradient.movedim(axis, 0).flatten(1).abs().sum(dim=1).nonzero()
@@ -91,6 +99,12 @@ def _reach(probe: nn.Module, in_channels: int, multiple: int, *, axis: int) -> i
             return max(start - first, last + 1 - (start + multiple), 0)
         length *= 2
     return None
+
+
+def _strip(shape: list[int]) -> Tensor:
+    # not constant, for what subtracts a mean; a generator of its own, to leave the global one alone
+    noise = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return (noise + 1).requires_grad_()
 
 
 def _positive(model: nn.Module) -> nn.Module:
@@ -118,12 +132,50 @@ def _inputs_per_output(module: nn.Module) -> float:
     return 1.0
 
 
+class _NotLocal(Exception):
+    """The network does something that depends on the size of the image or on all of it."""
+
+
 class _MeanForMaximum(TorchFunctionMode):
-    """Inside, max pooling averages: a maximum's gradient sees one pixel of a square, the network sees all."""
+    """Inside, max pooling averages: a maximum's gradient sees one pixel of a square, the network sees all.
+
+    What looks at the whole image raises _NotLocal; `exactly`, so does what depends on the size of the image.
+    """
+
+    def __init__(self, *, exactly: bool) -> None:
+        super().__init__()
+        self.exactly = exactly
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _GLOBAL or (func in _MEANS and _over_the_image(*args, **kwargs)):
+            raise _NotLocal
+        if self.exactly and func is F.interpolate and not _keeps_its_place(*args, **kwargs):
+            raise _NotLocal
         function = _mean_pool if func is F.max_pool2d or func is torch.max_pool2d else func
-        return function(*args, **(kwargs or {}))
+        return function(*args, **kwargs)
+
+
+_GLOBAL = {F.adaptive_avg_pool2d, F.adaptive_max_pool2d, F.scaled_dot_product_attention}
+_MEANS = {torch.mean, Tensor.mean, torch.amax, Tensor.amax}
+
+
+def _over_the_image(x: Tensor, dim: Any = None, *others: Any, **named: Any) -> bool:
+    """Whether a mean or maximum of a map [B, C, H, W] is taken over height and width."""
+    dims = dim if isinstance(dim, tuple | list) else (dim,)
+    return x.ndim == 4 and dim is not None and {each % 4 for each in dims} >= {2, 3}
+
+
+def _keeps_its_place(
+    x: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    **others: Any,
+) -> bool:
+    """Whether an interpolation gives a pixel the same neighbours and weights in an image of any size."""
+    return size is None and not align_corners
 
 
 def _mean_pool(
@@ -138,3 +190,51 @@ def _mean_pool(
     assert dilation in (1, (1, 1)), "no network here dilates its pooling"
     assert not return_indices, "no network here keeps the indices of its pooling"
     return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
+
+
+def receptive_field(model: nn.Module, in_channels: int) -> int | None:
+    """How many pixels across one pixel of the logits can depend on; None: the whole image.
+
+    Of convolutions, pooling and interpolation alone: that a norm looks at the whole image does not count. Of
+    the pixels in a pooling square, the one that sees most; minutes for a network of full width, but it does
+    not depend on the width.
+    """
+    if hasattr(model, "context"):
+        return 2 * int(model.context) + 1
+    multiple = int(getattr(model, "multiple", 1))
+    probe = _without_norms(_positive(model))
+    try:
+        spans = [_span(probe, in_channels, multiple, axis=axis) for axis in (2, 3)]
+    except _NotLocal:
+        return None
+    return None if None in spans else max(span for span in spans if span is not None)
+
+
+def _span(probe: nn.Module, in_channels: int, multiple: int, *, axis: int) -> int | None:
+    """From the first to the last input that one of the outputs in a square depends on."""
+    length = 16 * multiple
+    while length <= max(WIDEST_PROBE, 16 * multiple):
+        shape = [1, in_channels, multiple, multiple]
+        shape[axis] = length
+        image = _strip(shape)
+        spans = []
+        with torch.enable_grad(), _MeanForMaximum(exactly=False):
+            logits = probe(image)
+            for place in range(length // 2, length // 2 + multiple):
+                row = logits.select(axis, place).sum()
+                (gradient,) = torch.autograd.grad(row, image, retain_graph=True)
+                touched = gradient.movedim(axis, 0).flatten(1).abs().sum(dim=1).nonzero()
+                spans.append((int(touched[0]), int(touched[-1])))
+        if all(first > 0 and last < length - 1 for first, last in spans):
+            return max(last - first + 1 for first, last in spans)
+        length *= 2
+    return None
+
+
+def _without_norms(probe: nn.Module) -> nn.Module:
+    """The same network without the norms that look at the whole image."""
+    for module in list(probe.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.GroupNorm | nn.InstanceNorm2d | InstanceNorm):
+                setattr(module, name, nn.Identity())
+    return probe

@@ -13,7 +13,7 @@ from uvala.data.dataset import Dataset
 from uvala.data.facts import Facts
 from uvala.data.sample import Sample
 from uvala.errors import ConfigError
-from uvala.models.catalog import create_model, model_config
+from uvala.models.catalog import create_model, model_config, model_facts
 from uvala.plan.budget import Clock, format_duration
 from uvala.plan.orientation import Orientation, find_orientation
 from uvala.plan.probe import seconds_per_step
@@ -140,6 +140,11 @@ def _choose_network(
 ) -> None:
     """Resolution, depth and width of the network, as far as it has such options."""
     fields = model_config(base.model.name).model_fields
+    if "borders" in fields:
+        reason = "the logits must be as large as the image, so what its convolutions crop is mirrored first"
+        choices.choose("model.options.borders", "mirror", reason)
+    if model_facts(base.model.name)["origin"] != "uvala":
+        return  # somebody's network is theirs by its depth and widths
     patch = choices.values["patches.size"]
     halvings = max(1, min(_HALVINGS, int(math.log2(patch / 8))))
     fold = 1

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import nn
 
-from uvala.losses.combined import segmentation_loss
+from uvala.losses.combined import over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
 
 __all__ = ["autocast_dtype", "seconds_per_step"]
@@ -39,7 +39,7 @@ def _step_times(
     while len(times) <= _LEAST_ROUNDS or (len(times) <= _MOST_ROUNDS and sum(times) < _SECONDS):
         began = time.perf_counter()
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            value = loss(model(image), target)
+            value = over_outputs(loss, model(image), target, getattr(model, "loss_weights", None))
         value.backward()
         model.zero_grad(set_to_none=True)
         value.item()  # waits for the device

@@ -9,10 +9,13 @@ from uvala.data.masks import MaskEncoding
 from uvala.data.normalisation import Normalisation
 from uvala.tiling.config import TileConfig
 
-__all__ = ["FORMAT", "Card", "DataCard", "NetworkCard", "TrainingCard"]
+__all__ = ["FORMAT", "READABLE", "Card", "DataCard", "NetworkCard", "TrainingCard"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run folder's format. It rises when an older uvala could no longer read a new folder."""
+
+READABLE = (1, 2)
+"""Versions that this uvala reads."""
 
 
 class NetworkCard(Config):
@@ -22,6 +25,9 @@ class NetworkCard(Config):
     options: dict[str, Any] = Field(default_factory=dict, description="options of the network")
     in_channels: int = Field(ge=1, description="channels of the images")
     num_classes: int = Field(ge=2, description="classes, the background included")
+    logits: int | None = Field(
+        None, ge=1, description="channels of the logits, if not the classes: 1 for a sigmoid over two"
+    )
     parameters: int = Field(0, ge=0, description="number of weights")
     multiply_adds: int = Field(0, ge=0, description="multiply-adds for one image of 512x512")
     multiple: int = Field(1, ge=1, description="tiles start at multiples of this, pixels")
@@ -40,6 +46,7 @@ class DataCard(Config):
     train: int = Field(0, description="images trained on")
     val: int = Field(0, description="images that chose the best weights")
     test: int = Field(0, description="images held out")
+    imported: str = Field("", description="whose checkpoint the weights are, if they were not trained here")
     split_origin: str = Field("", description="where the split comes from")
     notes: tuple[str, ...] = Field((), description="what was noticed while reading")
     table: tuple[tuple[str, str, float, int], ...] = Field(

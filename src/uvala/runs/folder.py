@@ -16,9 +16,9 @@ from uvala.config import build
 from uvala.data.splits import Split
 from uvala.errors import RunError, StorageError, UvalaError, did_you_mean
 from uvala.files import claim_folder, write_bytes, write_json
-from uvala.models.catalog import create_model
+from uvala.models.catalog import create_model, without_pretrained
 from uvala.plan.schema import Plan, read_plan
-from uvala.runs.card import FORMAT, Card
+from uvala.runs.card import FORMAT, READABLE, Card
 
 __all__ = ["RunFolder", "create_run", "open_run", "pick_device"]
 
@@ -108,7 +108,10 @@ class RunFolder:
                 fix="go on with `uvala train DATA --out RUN --resume`",
             )
         model = create_model(
-            network.name, in_channels=network.in_channels, num_classes=network.num_classes, **network.options
+            network.name,
+            in_channels=network.in_channels,
+            num_classes=network.logits or network.num_classes,
+            **without_pretrained(network.options),
         )
         try:
             model.load_state_dict(load_file(self.weights_path))
@@ -175,10 +178,10 @@ def _read_card(folder: Path) -> Card:
         )
     content = _read_json(path)
     version = content.get("format") if isinstance(content, dict) else None
-    if version != FORMAT:
+    if version not in READABLE:
         raise RunError(
             found=f"{path} of format {version}, written by uvala {_writer(content)}",
-            expected=f"format {FORMAT}",
+            expected=f"format {FORMAT} or before",
             fix="open it with the version of uvala that wrote it, or upgrade uvala",
         )
     try:

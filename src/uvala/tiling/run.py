@@ -38,7 +38,7 @@ def predict_probabilities(
     """The softmax probabilities of an image, float32 [num_classes, H, W] on the CPU, each in 0 to 1.
 
     image: float [C, H, W], normalised, on any device; H and W from 1. model: on `device`, gives logits
-    [B, num_classes, H, W]; it runs in eval mode and gets its modes back. halo, multiple: as
+    [B, num_classes, H, W], or [B, 1, H, W] for a sigmoid; it runs in eval mode and gets its modes back. halo, multiple: as
     `models.facts.measure` finds them.
 
     With a finite halo the result does not depend on `tiles`. Without one (halo None) an image above
@@ -141,6 +141,9 @@ def _probabilities(model: nn.Module, images: Tensor, device: torch.device) -> Te
         # and `contiguous` leave an image of one channel as it is, and every layer after it would follow.
         images = images.clone(memory_format=torch.channels_last)
     logits: Tensor = model(images)
+    if logits.shape[1] == 1:
+        # the logit of a sigmoid; the background's is then 0, and the softmax of both is that sigmoid
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
     # A pixel a row: across pixels, PyTorch takes exp in vectors and what is left over one by one, so that the
     # last bit would depend on where in its tile a pixel lies.
     rows = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(0, 2, 3, 1).contiguous()

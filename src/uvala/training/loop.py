@@ -16,7 +16,7 @@ from uvala.data.patches import ImageStore, PatchSampler
 from uvala.data.sample import Sample
 from uvala.errors import DataError
 from uvala.log import EventLog
-from uvala.models.catalog import create_model
+from uvala.models.catalog import create_model, without_pretrained
 from uvala.plan.budget import Clock
 from uvala.plan.probe import autocast_dtype
 from uvala.plan.schema import LengthConfig, Plan
@@ -68,7 +68,10 @@ class Training:
         plan, network = job.plan, job.network
         torch.manual_seed(plan.seed)
         self.model = create_model(
-            network.name, in_channels=network.in_channels, num_classes=network.num_classes, **network.options
+            network.name,
+            in_channels=network.in_channels,
+            num_classes=network.num_classes,
+            **(without_pretrained(network.options) if resume else network.options),
         ).to(job.device)
         self.average = WeightAverage(self.model, plan.optimiser.average)
         self.optimiser = torch.optim.AdamW(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from uvala.augment.intensity import random_intensity
 from uvala.augment.spatial import random_grid, warp
 from uvala.errors import ConfigError
-from uvala.losses.combined import segmentation_loss
+from uvala.losses.combined import over_outputs, segmentation_loss
 from uvala.plan.probe import autocast_dtype
 from uvala.plan.schema import Plan
 
@@ -56,6 +56,7 @@ def make_step(
     """A function that does one training step. Its loss is NaN where the step was refused for a NaN."""
     loss = segmentation_loss(plan.loss, device)
     dtype = autocast_dtype(plan.precision, device)
+    weights = getattr(model, "loss_weights", None)  # of deep supervision
 
     def step(number: int, windows: Tensor, masks: Tensor, rate: float) -> float:
         model.train()
@@ -66,7 +67,7 @@ def make_step(
         images, targets = augment(windows.to(device), masks.to(device), plan, generator)
         statistics = [buffer.clone() for buffer in model.buffers()]
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            value = loss(model(images), targets.long())
+            value = over_outputs(loss, model(images), targets.long(), weights)
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(value).backward()
         scaler.unscale_(optimiser)

@@ -1,0 +1,237 @@
+"""Measure every network and write docs/models.md, its pictures and the table that `uvala models` shows.
+
+python docs/make_models.py            # all of it; minutes, since receptive fields are found by experiment
+python docs/make_models.py unet segnet    # measure these anew and keep the numbers of the others
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log2
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from uvala.files import write_text
+from uvala.models.catalog import create_model, model_config, model_facts, model_names
+from uvala.models.facts import measure, receptive_field
+from uvala.models.table import COLUMNS, Network
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "src/uvala/models/networks.json"
+PAGE = ROOT / "docs/models.md"
+PICTURES = ROOT / "docs/models"
+CHANNELS, CLASSES = 3, 2
+PROBE = 512  # pixels; a picture tells the levels from the sizes of the maps
+
+
+def main(names: list[str]) -> None:
+    """Write the table, the pictures and the page."""
+    rows = {row["name"]: row for row in json.loads(TABLE.read_text())} if TABLE.exists() else {}
+    for name in model_names():
+        if name not in rows or name in names or not names:
+            print(name, flush=True)
+            rows[name] = row_of(name)
+            write_text(PICTURES / f"{file_name(name)}.svg", picture_of(name))
+    kept = [rows[name] for name in model_names()]
+    write_text(TABLE, "[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n")
+    write_text(PAGE, page([Network(**row) for row in kept]))
+
+
+def row_of(name: str) -> dict[str, object]:
+    """What `uvala models` says of a network."""
+    facts = model_facts(name)
+    model = create_model(name, in_channels=CHANNELS, num_classes=CLASSES)
+    measured = measure(model, CHANNELS)
+    small = create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **seen_narrow(name))
+    return {
+        "name": name,
+        "summary": facts["summary"],
+        "origin": facts["origin"],
+        "paper": facts["paper"],
+        "parameters": measured.parameters,
+        "multiply_adds": measured.multiply_adds_512,
+        "receptive_field": receptive_field(small, CHANNELS),
+        "stride": measured.multiple,
+        "halo": measured.halo,
+        "sizes": sizes(model),
+    }
+
+
+def seen_narrow(name: str) -> dict[str, object]:
+    """Options under which a network sees as far as by default, with few channels."""
+    small = model_facts(name)["small"]
+    return {key: value for key, value in small.items() if "width" in key}
+
+
+def sizes(model: nn.Module) -> str:
+    """Which heights and widths a network takes, in words."""
+    if crops := getattr(model, "crops", 0):
+        return f"from {2 * crops + 4}; the logits lack {crops} pixels on each side"
+    multiple = getattr(model, "multiple", 1)
+    return "any" if multiple == 1 else f"any; computed at multiples of {multiple}"
+
+
+# ---- the picture: what the network computes, in the order in which it does
+
+
+@dataclass
+class Bar:
+    """Neighbouring layers of one size: how many, of how many channels, at which fraction of the image."""
+
+    level: float
+    channels: int
+    layers: int
+
+
+def bars_of(name: str) -> list[Bar]:
+    """The maps that a network makes of an image, found by running it without numbers."""
+    model = create_model(name, in_channels=CHANNELS, num_classes=CLASSES).to("meta").eval()
+    bars: list[Bar] = []
+
+    def note(module: nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
+            level = round(2 * log2(PROBE / output.shape[-1])) / 2
+            channels = output.shape[1]
+            if bars and (bars[-1].level, bars[-1].channels) == (level, channels):
+                bars[-1].layers += 1
+            else:
+                bars.append(Bar(level, channels, 1))
+
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(note)
+    with torch.no_grad():
+        model(torch.empty(1, CHANNELS, PROBE, PROBE, device="meta"))
+    return thinned(bars)
+
+
+def thinned(bars: list[Bar], most: int = 40) -> list[Bar]:
+    """At most so many bars: the smallest neighbours of one level are told together."""
+    while len(bars) > most:
+        pairs = [index for index in range(len(bars) - 1) if bars[index].level == bars[index + 1].level]
+        if not pairs:
+            break
+        index = min(pairs, key=lambda each: bars[each].layers + bars[each + 1].layers)
+        one, other = bars[index], bars[index + 1]
+        bars[index : index + 2] = [
+            Bar(one.level, max(one.channels, other.channels), one.layers + other.layers)
+        ]
+    return bars
+
+
+LEVEL, TALL, GAP, MARGIN = 30, 56, 5, 14  # pixels of the picture
+
+
+def picture_of(name: str) -> str:
+    """An SVG: a bar for the layers of one size, lower where the map is smaller, wider with more channels."""
+    bars = bars_of(name)
+    deepest = max(bar.level for bar in bars)
+    x, shapes = float(MARGIN), []
+    for bar in bars:
+        width = 3 + 1.6 * log2(1 + bar.channels)
+        height = max(8.0, TALL * 2 ** (-bar.level / 2))
+        y = MARGIN + bar.level * LEVEL
+        shapes.append(
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="2">'
+            f"<title>{bar.layers} x {bar.channels} channels at 1/{2**bar.level:g}</title></rect>"
+            f'<text x="{x + width / 2:.0f}" y="{y - 3:.0f}">{bar.channels}</text>'
+        )
+        x += max(width, 18) + GAP
+    wide, high = x + MARGIN, MARGIN + deepest * LEVEL + TALL + MARGIN
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high:.0f}" width="{wide:.0f}" '
+        f'height="{high:.0f}"><rect width="100%" height="100%" rx="6" fill="#f7f7f4"/>'
+        f"<style>rect{{fill:#2f6f8f}}text{{font:8px sans-serif;fill:#555;text-anchor:middle}}</style>"
+        f"{''.join(shapes)}</svg>\n"
+    )
+
+
+# ---- the page
+
+HEAD = """# Networks
+
+Every network gives logits `[B, num_classes, H, W]` for images `[B, in_channels, H, W]`:
+`uvala.create_model(NAME, in_channels=3, num_classes=2, **options)`, or `uvala train DATA --model NAME`.
+`uvala models` prints this table, `uvala models --json` all that is known.
+
+Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels across that
+one pixel of the logits can depend on, found by experiment. Stride: of the coarsest features. Tiles: *exact* where large
+images are cut so that every number is that of the whole image, with the context that it takes; *blended* where the
+network looks at the whole image or at its size, so that no cut can be exact.
+
+In a picture a bar is the convolutions of one size, in the order of computation: lower is coarser, wider has more
+channels (the number above it).
+
+"""
+
+
+def page(networks: list[Network]) -> str:
+    """docs/models.md"""
+    return HEAD + "\n".join(table(networks)) + "\n" + "\n".join(card(network) for network in networks)
+
+
+def table(networks: list[Network]) -> Iterator[str]:
+    """One line a network."""
+    yield "| name | origin | paper | weights | multiply-adds | receptive field | stride | tiles |"
+    yield "|---|---|---|--:|--:|--:|--:|---|"
+    for each in networks:
+        field = "image" if each.receptive_field is None else each.receptive_field
+        tiles = "blended" if each.halo is None else f"exact, {each.halo}"
+        yield (
+            f"| [`{each.name}`](#{anchor(each.name)}) | {origin(each)} | {paper(each)} "
+            f"| {each.parameters / 1e6:.1f} M | {each.multiply_adds / 1e9:.1f} G | {field} | {each.stride} "
+            f"| {tiles} |"
+        )
+
+
+def card(network: Network) -> str:
+    """What a reader wants to know of one network."""
+    rows = [
+        f"| `{name}` | `{field.get_default()!r}` | {field.description} |"
+        for name, field in model_config(network.name).model_fields.items()
+        if name not in ("in_channels", "num_classes")
+    ]
+    return "\n".join(
+        [
+            f"\n## {network.name}\n",
+            f"{network.summary}\n",
+            f"![{network.name}](models/{file_name(network.name)}.svg)\n",
+            f"{origin(network)}; {paper(network)}. Sizes: {network.sizes}.\n",
+            "| option | default | |\n|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def origin(network: Network) -> str:
+    """Where it is from, as a link if it is a repository."""
+    project = network.origin
+    return f"[{project}](https://github.com/{project})" if "/" in project else project
+
+
+def paper(network: Network) -> str:
+    """Where it was published, as a link."""
+    kind, _, number = network.paper.partition(":")
+    if kind == "arXiv":
+        return f"[{number}](https://arxiv.org/abs/{number})"
+    return f"[{number}](https://doi.org/{number})" if kind == "doi" else network.paper
+
+
+def file_name(name: str) -> str:
+    """The name of a network as that of a file."""
+    return name.replace(":", "_")
+
+
+def anchor(name: str) -> str:
+    """The name of a network as a heading's link."""
+    return name.replace(":", "")
+
+
+assert set(COLUMNS) == {"name", *Network.__slots__}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

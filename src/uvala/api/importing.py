@@ -1,0 +1,152 @@
+"""Another project's checkpoint as a run folder, which everything after training can use."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import uvala
+from uvala.data.masks import ClassEntry, MaskEncoding
+from uvala.data.normalisation import Normalisation
+from uvala.data.splits import Split
+from uvala.errors import ConfigError
+from uvala.models.catalog import create_model, recipe_of
+from uvala.models.facts import measure
+from uvala.plan.schema import ModelConfig, Plan, write_plan
+from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
+from uvala.runs.folder import RunFolder, create_run
+from uvala.weights.peers import Match, load_match, match_peer
+from uvala.weights.read import read_checkpoint
+
+__all__ = ["WHITE", "import_weights"]
+
+WHITE = 255.0
+"""The intensity that most projects divide by: what an 8-bit image has at most."""
+
+
+def import_weights(
+    path: str | Path,
+    out: str | Path,
+    *,
+    origin: str = "auto",
+    hints: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
+    white: float = WHITE,
+) -> tuple[RunFolder, Match]:
+    """A run folder with the network of another project's checkpoint, and what was recognised.
+
+    path: .safetensors, or a file of torch.save (read without running code of its own). out: a new folder.
+    origin, hints: as for `uvala.weights.peers.from_peer`. classes: their names, the background's first.
+    white: intensity of the images that their code turned into 1 before its normalisation.
+
+    Images are scaled as the origin's own code does by default, and a network that crops its border gets it
+    mirrored. Raises WeightsError for a checkpoint that does not fit, ConfigError for the wrong number of
+    names, StorageError if the folder is taken.
+    """
+    checkpoint = read_checkpoint(path)
+    match = match_peer(origin, checkpoint.tensors, **(hints or {}))
+    model = load_match(match, checkpoint.tensors)
+    options = match.recipe.config.model_dump(exclude={"in_channels", "num_classes"}, mode="json")
+    in_channels, logits = _channels(match)
+    if options.get("borders") == "valid":
+        # the weights are the same for both; masks are wanted for the whole image
+        options["borders"] = "mirror"
+        state = model.state_dict()
+        model = create_model(
+            recipe_of(model).name, in_channels=in_channels, num_classes=logits, **options
+        ).eval()
+        model.load_state_dict(state)
+    encoding = _encoding(max(logits, 2), classes, checkpoint.extras.get("mask_values"))
+    facts = measure(model, in_channels)
+    normalisation = _normalisation(match, white)
+    card = Card(
+        uvala=uvala.__version__,
+        torch=torch.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        network=NetworkCard(
+            name=match.recipe.name,
+            options=options,
+            in_channels=in_channels,
+            num_classes=encoding.num_classes,
+            logits=1 if logits == 1 else None,
+            parameters=facts.parameters,
+            multiply_adds=facts.multiply_adds_512,
+            multiple=facts.multiple,
+            halo=facts.halo,
+        ),
+        encoding=encoding,
+        normalisation=normalisation,
+        data=DataCard(
+            channels=in_channels if in_channels in (1, 3) else None,
+            imported=f"{match.origin}: {match.form.title}",
+            notes=_notes(match, Path(path)),
+        ),
+        training=TrainingCard(finished=True),
+    )
+    run = create_run(Path(out).expanduser())
+    plan = Plan(model=ModelConfig(name=match.recipe.name, options=options), normalisation=normalisation)
+    write_plan(run.plan_path, plan, {"model.name": f"the network of {match.origin}'s {match.form.title}"})
+    run.write_split(Split(origin=f"the network came from {match.origin} and knows no images"))
+    run.write_weights(model.state_dict())
+    run.write_card(card)
+    return run, match
+
+
+def _channels(match: Match) -> tuple[int, int]:
+    values = match.recipe.config.model_dump()
+    if values.get("with_head") is False:
+        raise ConfigError(
+            found=f"a checkpoint of {match.origin} without an output layer",
+            expected="a network that says a class for each pixel",
+            fix="use uvala.from_peer for its features, or save the model together with its last layer",
+        )
+    return int(values["in_channels"]), int(values["num_classes"])
+
+
+def _encoding(count: int, names: Sequence[str], mask_values: Any) -> MaskEncoding:
+    """How masks are written: by the values that the checkpoint carries, else by the classes' numbers."""
+    if names and len(names) != count:
+        raise ConfigError(
+            found=f"{len(names)} class names for a network of {count} classes",
+            expected=f"{count} names, the background's first",
+            fix="give each class a name, or leave them out",
+        )
+    usual = ("background", "foreground") if count == 2 else tuple(f"class {k}" for k in range(count))
+    values, kind = _mask_values(mask_values, count)
+    entries = tuple(
+        ClassEntry(name=name, values=(value,)) for name, value in zip(names or usual, values, strict=True)
+    )
+    return MaskEncoding.model_validate({"kind": kind, "classes": entries})
+
+
+def _mask_values(found: Any, count: int) -> tuple[list[int], str]:
+    """Pytorch-UNet stores which grey value, or [red, green, blue], each class has in the masks."""
+    if isinstance(found, list | tuple) and len(found) == count:
+        if all(isinstance(value, int) and 0 <= value <= 255 for value in found):
+            return list(found), "values"
+        if all(isinstance(value, list | tuple) and len(value) == 3 for value in found):
+            return [int(red) << 16 | int(green) << 8 | int(blue) for red, green, blue in found], "colours"
+    return list(range(count)), "values"
+
+
+def _normalisation(match: Match, white: float) -> Normalisation:
+    """What makes of intensities just what the origin's own code makes of them."""
+    channels = _channels(match)[0]
+    means, deviations = (
+        values if len(values) == channels else (values[0],) * channels for values in match.form.scale
+    )
+    pairs = list(zip(means, deviations, strict=True))
+    return Normalisation(
+        low=tuple(white * (mean - deviation) for mean, deviation in pairs),
+        high=tuple(white * (mean + deviation) for mean, deviation in pairs),
+    )
+
+
+def _notes(match: Match, path: Path) -> tuple[str, ...]:
+    notes = [f"weights of {path.name}, a checkpoint of {match.origin} ({match.form.title})"]
+    if match.assumed:
+        assumed = ", ".join(f"{name} = {value}" for name, value in match.assumed.items())
+        notes.append(f"taken as {match.origin} has it by default, since the keys do not tell: {assumed}")
+    return tuple(notes)

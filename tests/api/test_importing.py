@@ -1,0 +1,126 @@
+"""Another project's checkpoint becomes a run."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import uvala
+from uvala.api.importing import import_weights
+from uvala.errors import ConfigError, StorageError, WeightsError
+from uvala.models.catalog import create_model
+from uvala.weights.peers import to_peer
+
+CHANNELS, CLASSES = 3, 4
+
+
+def checkpoint(folder, name="pytorch_unet", origin="milesial", num_classes=CLASSES, extras=None, **options):
+    """A file as that project's training saves it."""
+    torch.manual_seed(0)
+    model = create_model(
+        name, in_channels=CHANNELS, num_classes=num_classes, **{"width": 4, **options}
+    ).eval()
+    path = folder / "checkpoint.pth"
+    torch.save({**to_peer(origin, model), **(extras or {})}, path)
+    return path, model
+
+
+class TestRun:
+    """What was imported predicts as the origin's own code would."""
+
+    def test_probabilities_are_those_of_the_network_on_an_image_divided_by_255(self, tmp_path):
+        path, model = checkpoint(tmp_path)
+        run, _ = import_weights(path, tmp_path / "run", origin="milesial")
+        image = np.random.default_rng(0).integers(0, 256, (37, 50, CHANNELS), np.uint8)
+        with torch.no_grad():
+            logits = model(torch.from_numpy(image).permute(2, 0, 1)[None] / 255)
+        predicted = uvala.load_run(run.path).predict(image).probabilities
+        np.testing.assert_allclose(predicted, logits.softmax(dim=1)[0].numpy(), atol=1e-5)
+
+    def test_a_single_logit_is_a_sigmoid_over_two_classes(self, tmp_path):
+        path, model = checkpoint(tmp_path, num_classes=1)
+        run, _ = import_weights(path, tmp_path / "run")
+        image = np.random.default_rng(0).integers(0, 256, (32, 48, CHANNELS), np.uint8)
+        with torch.no_grad():
+            foreground = model(torch.from_numpy(image).permute(2, 0, 1)[None] / 255).sigmoid()[0, 0]
+        predicted = uvala.load_run(run.path).predict(image)
+        np.testing.assert_allclose(predicted.probabilities[1], foreground.numpy(), atol=1e-5)
+        assert predicted.encoding.names == ("background", "foreground")
+
+    def test_scores_images_that_it_never_saw_as_a_test(self, tmp_path, disc_data):
+        path, _ = checkpoint(tmp_path, num_classes=2)
+        run, _ = import_weights(path, tmp_path / "run", classes=["background", "disc"])
+        scores = uvala.load_run(run.path).evaluate(disc_data, subset="all")
+        assert len(scores.images) == 12
+
+    def test_card_says_where_the_weights_came_from(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        run, _ = import_weights(path, tmp_path / "run")
+        assert run.card.data.imported.startswith("milesial")
+        assert "checkpoint.pth" in run.card.data.notes[0]
+
+    def test_a_network_of_valid_convolutions_predicts_the_whole_image(self, tmp_path):
+        path, _ = checkpoint(tmp_path, name="paper_unet", origin="paper_unet", depth=3)
+        run, _ = import_weights(path, tmp_path / "run")
+        assert run.card.network.options["borders"] == "mirror"
+        image = np.zeros((33, 20, CHANNELS), np.uint8)
+        assert uvala.load_run(run.path).predict(image).mask.shape == (33, 20)
+
+    def test_safetensors_are_read_as_well(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        other = tmp_path / "weights.safetensors"
+        save_file(torch.load(path, weights_only=True), other)
+        first, second = (import_weights(each, tmp_path / each.stem)[0] for each in (path, other))
+        assert first.weights_path.read_bytes() == second.weights_path.read_bytes()
+
+
+class TestMaskValues:
+    """Pytorch-UNet keeps the values of the masks that it was trained on."""
+
+    def test_grey_values_are_written_again(self, tmp_path):
+        path, _ = checkpoint(tmp_path, num_classes=2, extras={"mask_values": [0, 255]})
+        run, _ = import_weights(path, tmp_path / "run")
+        assert [entry.values for entry in run.card.encoding.classes] == [(0,), (255,)]
+
+    def test_colours_are_written_again(self, tmp_path):
+        path, _ = checkpoint(tmp_path, num_classes=2, extras={"mask_values": [[0, 0, 0], [255, 128, 0]]})
+        run, _ = import_weights(path, tmp_path / "run")
+        assert run.card.encoding.kind == "colours"
+        assert run.card.encoding.spell(run.card.encoding.classes[1].values[0]) == "#ff8000"
+
+
+class TestRefused:
+    """What cannot be is said in one sentence, and nothing is left behind."""
+
+    def test_wrong_number_of_names(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        with pytest.raises(ConfigError, match="2 class names for a network of 4 classes"):
+            import_weights(path, tmp_path / "run", classes=["a", "b"])
+        assert not (tmp_path / "run").exists()
+
+    def test_a_checkpoint_of_something_else(self, tmp_path):
+        path = tmp_path / "other.pth"
+        torch.save({"layer.weight": torch.zeros(3)}, path)
+        with pytest.raises(WeightsError, match=r"layer\.weight"):
+            import_weights(path, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_folder_that_is_taken(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        import_weights(path, tmp_path / "run")
+        with pytest.raises(StorageError, match="another run"):
+            import_weights(path, tmp_path / "run")
+
+
+def test_runs_of_the_format_before_are_still_read(disc_run, tmp_path):
+    import shutil
+
+    old = tmp_path / "old"
+    shutil.copytree(disc_run.path, old)
+    card = json.loads((old / "card.json").read_text())
+    card["format"] = 1
+    del card["network"]["logits"], card["data"]["imported"]
+    (old / "card.json").write_text(json.dumps(card))
+    assert uvala.load_run(old).predict(np.zeros((20, 20), np.uint8)).mask.shape == (20, 20)
