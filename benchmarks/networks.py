@@ -179,7 +179,7 @@ STEPS = [
 
 
 def memory() -> None:
-    """Peak memory above the process with its weights, and time, of a training step; each in its own process."""
+    """Peak memory above the process with its weights, and time, of a training step, a process each."""
     print("| network | image | without, MB | with, MB | ratio | without, s | with, s |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for name, side, batch in STEPS:

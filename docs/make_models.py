@@ -44,8 +44,11 @@ def row_of(name: str) -> dict[str, object]:
     """What `uvala models` says of a network."""
     facts = model_facts(name)
     model = create_model(name, in_channels=CHANNELS, num_classes=CLASSES)
-    measured = measure(model, CHANNELS)
-    small = create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **seen_narrow(name))
+    # valid convolutions are measured as they predict: with the border mirrored
+    whole = {"borders": "mirror"} if "borders" in model_config(name).model_fields else {}
+    measured = measure(create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **whole), CHANNELS)
+    narrow = seen_narrow(name) | whole
+    small = create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **narrow)
     return {
         "name": name,
         "summary": facts["summary"],
@@ -157,13 +160,13 @@ Every network gives logits `[B, num_classes, H, W]` for images `[B, in_channels,
 `uvala.create_model(NAME, in_channels=3, num_classes=2, **options)`, or `uvala train DATA --model NAME`.
 `uvala models` prints this table, `uvala models --json` all that is known.
 
-Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels across that
-one pixel of the logits can depend on, found by experiment. Stride: of the coarsest features. Tiles: *exact* where large
-images are cut so that every number is that of the whole image, with the context that it takes; *blended* where the
-network looks at the whole image or at its size, so that no cut can be exact.
+Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels across
+that one pixel of the logits can depend on, found by experiment. Stride: of the coarsest features. Tiles: *exact*
+where large images are cut so that every number is that of the whole image, with the context that it takes;
+*blended* where the network looks at the whole image or at its size, so that no cut can be exact.
 
-In a picture a bar is the convolutions of one size, in the order of computation: lower is coarser, wider has more
-channels (the number above it).
+In a picture a bar is the convolutions of one size, in the order of computation: lower is coarser, wider has
+more channels (the number above it).
 
 """
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import uvala
-from uvala.api.importing import import_weights
+from uvala.api.importing import export_weights, import_weights
 from uvala.errors import ConfigError, StorageError, WeightsError
 from uvala.models.catalog import create_model
 from uvala.weights.peers import to_peer
@@ -124,3 +124,28 @@ def test_runs_of_the_format_before_are_still_read(disc_run, tmp_path):
     del card["network"]["logits"], card["data"]["imported"]
     (old / "card.json").write_text(json.dumps(card))
     assert uvala.load_run(old).predict(np.zeros((20, 20), np.uint8)).mask.shape == (20, 20)
+
+
+class TestExport:
+    """The way back: the weights under the names that they came with."""
+
+    @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+    def test_gives_the_tensors_that_came(self, tmp_path, suffix):
+        path, _ = checkpoint(tmp_path)
+        run, _ = import_weights(path, tmp_path / "run")
+        out = tmp_path / f"back{suffix}"
+        export_weights(run.path, out, to="milesial")
+        came = torch.load(path, weights_only=True)
+        back = load_file(out) if suffix == ".safetensors" else torch.load(out, weights_only=True)
+        assert back.keys() == came.keys()
+        assert all(torch.equal(back[key], value) for key, value in came.items())
+
+    def test_of_a_network_that_the_project_does_not_have_is_refused(self, disc_run, tmp_path):
+        with pytest.raises(WeightsError, match="pocket_unet"):
+            export_weights(disc_run.path, tmp_path / "out.pth", to="milesial")
+
+    def test_never_overwrites(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        run, _ = import_weights(path, tmp_path / "run")
+        with pytest.raises(StorageError, match="exists"):
+            export_weights(run.path, path, to="milesial")

@@ -18,6 +18,10 @@ LOCAL = [
     ("unet", {"depth": 2, "fold": 2}),
     ("unet", {"depth": 2, "fold": 2}),
     ("unet", {"depth": 4}),
+    ("unet", {"depth": 2, "skip": "attention"}),
+    ("paper_unet", {"depth": 3, "borders": "mirror"}),
+    ("paper_unet", {"depth": 4, "borders": "mirror", "up": "bilinear", "norm": "batch"}),
+    ("paper_unet", {"depth": 3, "padding": True}),
 ]
 
 

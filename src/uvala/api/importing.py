@@ -1,26 +1,29 @@
-"""Another project's checkpoint as a run folder, which everything after training can use."""
+"""Another project's checkpoint as a run folder, which everything after training can use; and the way back."""
 
+import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 
 import uvala
 from uvala.data.masks import ClassEntry, MaskEncoding
 from uvala.data.normalisation import Normalisation
 from uvala.data.splits import Split
-from uvala.errors import ConfigError
+from uvala.errors import ConfigError, StorageError
+from uvala.files import write_bytes
 from uvala.models.catalog import create_model, recipe_of
 from uvala.models.facts import measure
 from uvala.plan.schema import ModelConfig, Plan, write_plan
 from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
-from uvala.runs.folder import RunFolder, create_run
-from uvala.weights.peers import Match, load_match, match_peer
+from uvala.runs.folder import RunFolder, create_run, open_run
+from uvala.weights.peers import Match, load_match, match_peer, to_peer
 from uvala.weights.read import read_checkpoint
 
-__all__ = ["WHITE", "import_weights"]
+__all__ = ["WHITE", "export_weights", "import_weights"]
 
 WHITE = 255.0
 """The intensity that most projects divide by: what an 8-bit image has at most."""
@@ -92,6 +95,26 @@ def import_weights(
     run.write_weights(model.state_dict())
     run.write_card(card)
     return run, match
+
+
+def export_weights(run: str | Path, out: str | Path, *, to: str) -> int:
+    """Write a run's weights under another project's names; how many tensors there are.
+
+    to: an origin of `from_peer`. out: a new file; .safetensors, or else one of torch.save. WeightsError where
+    that project has no such network, StorageError if the file is there already or cannot be written.
+    """
+    out = Path(out).expanduser()
+    if out.exists():
+        raise StorageError(found=f"{out}, which exists", expected="a new file", fix="choose another --out")
+    state = to_peer(to, open_run(run).model())
+    if out.suffix == ".safetensors":
+        # a tensor under two names is written twice: the format has no references
+        write_bytes(out, save({key: tensor.clone() for key, tensor in state.items()}))
+    else:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(out, buffer.getvalue())
+    return len(state)
 
 
 def _channels(match: Match) -> tuple[int, int]:

@@ -8,7 +8,16 @@ STARTED = time.monotonic()  # a budget counts from here, torch's import included
 
 import typer  # noqa: E402 - the clock starts first
 
-from uvala.cli import check, evaluate, import_weights, models, predict, sample_data, train  # noqa: E402
+from uvala.cli import (  # noqa: E402
+    check,
+    evaluate,
+    export_weights,
+    import_weights,
+    models,
+    predict,
+    sample_data,
+    train,
+)
 from uvala.errors import UvalaError  # noqa: E402
 
 __all__ = ["app", "main"]
@@ -22,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, predict, evaluate, check, import_weights, sample_data, models):
+for module in (train, predict, evaluate, check, models, import_weights, export_weights, sample_data):
     app.command(module.NAME)(module.command)
 
 

@@ -43,8 +43,8 @@ def command(
         )
     console.print(table)
     console.print(
-        "\nMultiply-adds of one image of 512x512; field: receptive field, pixels across; tiles: exact where they "
-        "give the numbers of the whole image.\nAll take images of any size but those whose entry in --json says "
-        "otherwise. Behind a colon stands the encoder, any of timm's: unet:convnext_tiny.",
+        "\nMultiply-adds of one image of 512x512. Field: receptive field, pixels across. Tiles: exact where large "
+        "images are cut without a change in any number. Behind a colon stands an encoder, any of timm's: "
+        "unet:convnext_tiny. All take images of any size; --json tells where that needs a word.",
         markup=False,
     )

@@ -28,6 +28,7 @@ __all__ = [
     "make_activation",
     "make_norm",
     "max_pool",
+    "nearest_up",
     "pad_to_multiple",
     "transposed_up",
 ]
@@ -44,16 +45,22 @@ LEAK = 0.01  # nnU-Net's, and torch's default
 HEAD_SCALE = 0.01  # logits start at a few hundredths: near-uniform, so that no class has a head start
 
 
-def pad_to_multiple(image: Tensor, multiple: int, *, at_least: int = 1) -> tuple[Tensor, tuple[int, int]]:
+def pad_to_multiple(
+    image: Tensor, multiple: int | tuple[int, int], *, at_least: int = 1, slack: int = 0
+) -> tuple[Tensor, tuple[int, int]]:
     """`image` with its last row and column repeated up to a multiple, and its own height and width.
 
-    image: [B, C, H, W], H and W from 1. Multiples pass unchanged, unless they are below `at_least` (itself a
-    multiple). Right and bottom only: the upper left corner stays where it is, so a tile that begins at a
-    multiple is pooled in the squares of the whole image.
+    image: [B, C, H, W], H and W from 1. multiple: of both, or (of H, of W). Multiples pass unchanged, unless
+    they are below `at_least` (itself a multiple); so do sizes that lack at most `slack` pixels of one. Right
+    and bottom only: the upper left corner stays where it is, so a tile that begins at a multiple is pooled in
+    the squares of the whole image.
     """
     height, width = image.shape[-2:]
-    down = max(-height % multiple, at_least - height)
-    right = max(-width % multiple, at_least - width)
+    rows, columns = (multiple, multiple) if isinstance(multiple, int) else multiple
+    # two cases, not one maximum, which torch.export would carry through every shape behind it
+    down = at_least - height if height < at_least else -height % rows
+    right = at_least - width if width < at_least else -width % columns
+    down, right = 0 if down <= slack else down, 0 if right <= slack else right
     if down or right:
         image = F.pad(image, (0, right, 0, down), mode="replicate")
     return image, (height, width)
@@ -199,6 +206,24 @@ def bilinear_up(in_channels: int, out_channels: int) -> nn.Module:
     return _BilinearUp(in_channels, out_channels)
 
 
+class _NearestUp(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.convolution = convolution(
+            in_channels, out_channels, kernel_size=3, norm="batch", activation="relu", bias=True
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")  # [B, in, 2H, 2W]
+        return self.convolution(x)  # [B, out, 2H, 2W]
+
+
+def nearest_up(in_channels: int, out_channels: int) -> nn.Module:
+    """Each pixel four times, then a 3x3 convolution with norm and ReLU: [B, in, H, W] -> [B, out, 2H, 2W]."""
+    return _NearestUp(in_channels, out_channels)
+
+
 def head(in_channels: int, num_classes: int) -> nn.Conv2d:
     """Logits by a 1x1 convolution that starts near zero: [B, in, H, W] -> [B, num_classes, H, W]."""
     return _draw(nn.Conv2d(in_channels, num_classes, kernel_size=1), std=HEAD_SCALE)
@@ -209,17 +234,26 @@ class InstanceNorm(nn.Module):
 
     Ulyanov et al. (2016), arXiv:1607.08022. torch's own refuses a single pixel, in eval mode too, which is
     what the lowest level of a small image is; here that pixel becomes the shift.
+
+    affine: False: neither scale nor shift.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, affine: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H, W]."""
         # torch.group_norm, not functional.group_norm: the check for a single pixel is in the latter
         return torch.group_norm(x, x.shape[1], self.weight, self.bias)
+
+
+class _GroupNorm(nn.GroupNorm):
+    """torch's, which refuses a single pixel too where a group is a single channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def make_norm(norm: Norm, channels: int) -> nn.Module:
@@ -235,7 +269,7 @@ def make_activation(activation: Activation | None) -> nn.Module:
 _NORMS: dict[Norm, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "instance": InstanceNorm,
-    "group": lambda channels: nn.GroupNorm(gcd(GROUPS, channels), channels),
+    "group": lambda channels: _GroupNorm(gcd(GROUPS, channels), channels),
     "none": lambda channels: nn.Identity(),
 }
 

@@ -101,7 +101,7 @@ def model_config(name: str) -> type[Config]:
 
 
 def model_facts(name: str) -> dict[str, Any]:
-    """What `register_model` was told of a network: paper, origin, small; and its summary. UnknownNameError."""
+    """What `register_model` was told of a network (paper, origin, small), and its summary. UnknownNameError."""
     entry = _find(name)[0]
     return {**entry.facts, "summary": (entry.builder.__doc__ or "").strip().partition("\n")[0]}
 

@@ -57,12 +57,14 @@ def run(network: CanCheckpoint, stage: Callable[..., Tensor], *inputs: Tensor) -
 @contextmanager
 def _without_statistics(network: CanCheckpoint) -> Iterator[None]:
     """Batch norms leave their running statistics alone: the first pass has counted this batch already."""
+    # by a momentum of zero: without statistics a norm would save other tensors than in the first pass, which
+    # torch takes for a mistake
     norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
-    tracking = [norm for norm in norms if norm.track_running_stats]
-    for norm in tracking:
-        norm.track_running_stats = False
+    before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm in tracking:
-            norm.track_running_stats = True
+        for norm, momentum, count in before:
+            norm.momentum, norm.num_batches_tracked = momentum, count

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from uvala.config import Config
 from uvala.models.blocks import convolutions, crop, head, max_pool, pad_to_multiple, transposed_up
 from uvala.models.catalog import register_model
+from uvala.models.checkpointing import run, use_checkpointing
 
 __all__ = ["PocketUNet", "PocketUNetConfig", "pocket_unet"]
 
@@ -28,6 +29,9 @@ class PocketUNetConfig(Config):
 
 class PocketUNet(nn.Module):
     """Image, float [B, in_channels, H, W], normalised -> logits, float [B, num_classes, H, W]; any H, W."""
+
+    checkpointing = False
+    use_checkpointing = use_checkpointing
 
     def __init__(self, config: PocketUNetConfig) -> None:
         super().__init__()
@@ -47,13 +51,13 @@ class PocketUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """[B, in_channels, H, W] -> [B, num_classes, H, W]."""
         x, size = pad_to_multiple(image, MULTIPLE)  # [B, in, H', W'], multiples of 4
-        skip0 = self.enter(x)  # [B,  w, H',   W']
-        skip1 = self.down1(self.pool0(skip0))  # [B, 2w, H'/2, W'/2]
-        x = self.down2(self.pool1(skip1))  # [B, 4w, H'/4, W'/4]
+        skip0 = run(self, self.enter, x)  # [B,  w, H',   W']
+        skip1 = run(self, self.down1, self.pool0(skip0))  # [B, 2w, H'/2, W'/2]
+        x = run(self, self.down2, self.pool1(skip1))  # [B, 4w, H'/4, W'/4]
         x = torch.cat([skip1, self.up1(x)], dim=1)  # [B, 4w, H'/2, W'/2]
-        x = self.merge1(x)  # [B, 2w, H'/2, W'/2]
+        x = run(self, self.merge1, x)  # [B, 2w, H'/2, W'/2]
         x = torch.cat([skip0, self.up0(x)], dim=1)  # [B, 2w, H',   W']
-        x = self.merge0(x)  # [B,  w, H',   W']
+        x = run(self, self.merge0, x)  # [B,  w, H',   W']
         return crop(self.head(x), size)  # [B, num_classes, H, W]
 
 

@@ -56,6 +56,7 @@ class Network(str):
     sizes: str
 
     def __new__(cls, name: str, **facts: Any) -> "Network":
+        """The name with its facts."""
         network = super().__new__(cls, name)
         for key, value in facts.items():
             setattr(network, key, value)

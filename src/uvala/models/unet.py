@@ -32,9 +32,11 @@ from uvala.models.blocks import (
 )
 from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
+from uvala.models.skips import CBAM, SCSE, GatedMerge, WeighedMerge
 
 __all__ = ["UNet", "UNetConfig", "unet"]
 
+Skip = Literal["plain", "attention", "cbam", "scse"]
 Part = Callable[[int, int], nn.Module]
 """Makes a module from two channel counts."""
 
@@ -64,6 +66,10 @@ class UNetConfig(Config):
         description="squares of this side become channels before the first level, which is then coarser",
     )
     residual: bool = Field(False, description="a shortcut around the convolutions of each level")
+    skip: Skip = Field(
+        "plain",
+        description="what a skip passes: nothing, an attention gate, or CBAM or scSE, which forbid tiling",
+    )
 
     @field_validator("max_width")
     @classmethod
@@ -177,6 +183,12 @@ def unet(config: UNetConfig) -> UNet:
             activation=config.activation,
         )
 
+    merges: dict[Skip, Part] = {
+        "plain": Concatenate,
+        "attention": partial(GatedMerge, norm=config.norm),
+        "cbam": partial(WeighedMerge, CBAM),
+        "scse": partial(WeighedMerge, SCSE),
+    }
     return UNet(
         in_channels=config.in_channels,
         num_classes=config.num_classes,
@@ -187,7 +199,7 @@ def unet(config: UNetConfig) -> UNet:
         # in one channel say nearly the same (Tompson et al. 2015, arXiv:1411.4280)
         bottom=nn.Dropout2d(config.dropout),
         up={"transposed": transposed_up, "bilinear": bilinear_up}[config.up],
-        merge=Concatenate,
+        merge=merges[config.skip],
         decode=block,
         head=head,
         fold=config.fold,
