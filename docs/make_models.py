@@ -161,9 +161,9 @@ Every network gives logits `[B, num_classes, H, W]` for images `[B, in_channels,
 `uvala models` prints this table, `uvala models --json` all that is known.
 
 Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels across
-that one pixel of the logits can depend on, found by experiment. Stride: of the coarsest features. Tiles: *exact*
-where large images are cut so that every number is that of the whole image, with the context that it takes;
-*blended* where the network looks at the whole image or at its size, so that no cut can be exact.
+that one pixel of the logits can depend on, by experiment. Stride: of the coarsest features. Tiles: *exact* where
+large images are cut so that every number is that of the whole image, with the context that it takes; *blended*
+where the network looks at the whole image or at its size, so that no cut can be exact.
 
 In a picture a bar is the convolutions of one size, in the order of computation: lower is coarser, wider has
 more channels (the number above it).

@@ -172,4 +172,4 @@ def _notes(match: Match, path: Path) -> tuple[str, ...]:
     if match.assumed:
         assumed = ", ".join(f"{name} = {value}" for name, value in match.assumed.items())
         notes.append(f"taken as {match.origin} has it by default, since the keys do not tell: {assumed}")
-    return tuple(notes)
+    return tuple([*notes, match.form.note] if match.form.note else notes)

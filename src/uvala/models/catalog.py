@@ -55,6 +55,7 @@ def register_model(
       crops       pixels that it crops from each side (valid convolutions); 0 if it has none
       local       False if no tile can give the numbers of the whole image at every size, for a reason that
                   the experiment of `facts` cannot see; True if it has none
+      context     pixels of context that a tile needs, where that experiment cannot find it
       loss_weights   one for each output of its training mode, if that is a list (deep supervision)
     """
     small = {"width": 4} if small is None else small
@@ -101,7 +102,7 @@ def model_config(name: str) -> type[Config]:
 
 
 def model_facts(name: str) -> dict[str, Any]:
-    """What `register_model` was told of a network (paper, origin, small), and its summary. UnknownNameError."""
+    """What `register_model` was told of a network: paper, origin, small; and its summary."""
     entry = _find(name)[0]
     return {**entry.facts, "summary": (entry.builder.__doc__ or "").strip().partition("\n")[0]}
 

@@ -65,10 +65,9 @@ def _halo(model: nn.Module, in_channels: int, multiple: int) -> int | None:
     a positive image, with means in place of maxima. A strip one square high will do for the width, and the
     other way round.
     """
-    if hasattr(model, "context"):
-        return int(
-            model.context
-        )  # the network knows better: its pooling keeps indices, which have no gradient
+    # a pooling that keeps places has no gradient to follow: such a network counts for itself
+    if (declared := getattr(model, "context", None)) is not None:
+        return int(declared)
     # the experiment says so too of norms, after seconds spent on ever wider strips
     norms = nn.GroupNorm | nn.InstanceNorm2d | InstanceNorm
     if not getattr(model, "local", True) or any(isinstance(module, norms) for module in model.modules()):
@@ -199,8 +198,8 @@ def receptive_field(model: nn.Module, in_channels: int) -> int | None:
     the pixels in a pooling square, the one that sees most; minutes for a network of full width, but it does
     not depend on the width.
     """
-    if hasattr(model, "context"):
-        return 2 * int(model.context) + 1
+    if (declared := getattr(model, "context", None)) is not None:
+        return 2 * int(declared) + 1
     multiple = int(getattr(model, "multiple", 1))
     probe = _without_norms(_positive(model))
     try:

@@ -113,7 +113,7 @@ class UNet32Config(Config):
     width: int = Field(32, ge=1, description="channels of the first level; each level below doubles them")
 
 
-@register_model(paper="arXiv:1505.04597", origin="tutorial")
+@register_model(paper="arXiv:1505.04597", origin="Andy-zhujunwen/UNET-ZOO")
 def unet32(config: UNet32Config) -> UNet:
     """A U-Net of tutorials and of UNET-ZOO: 32 to 512 channels, BatchNorm, transposed; 7.8 M parameters."""
     block = partial(convolutions, bias=True)

@@ -37,9 +37,11 @@ class Form:
     names: our name -> their name of modules or single tensors, as pairs, for a network of that config. The
         longest of ours that begins a key decides; it may stand in several pairs, for parts that they reach
         under several names.
-    unused: tensors that their network carries and never uses: their key -> shape.
+    unused: tensors that their network carries and never uses: their key -> shape. carries: beginnings of keys
+        of such tensors that a checkpoint may have, in any shape.
     assumes: options that the keys do not tell and that are taken as their project has them by default, which
         a hint of the same name changes.
+    note: what who uses such a checkpoint must know.
     scale: (mean, standard deviation) per channel that their own code normalises an image of 0..1 with.
     """
 
@@ -49,7 +51,9 @@ class Form:
     names: Callable[[Any], Iterable[tuple[str, str]]]
     unused: Callable[[Any], Shapes] = _nothing
     assumes: tuple[str, ...] = ()
+    note: str = ""
     scale: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0,), (1.0,))
+    carries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,11 @@ class Translation:
         return {each for keys in self.keys.values() for each in keys} | set(self.unused)
 
 
-def translate(form: Form, config: Config, model: nn.Module) -> Translation:
-    """Their keys for a network of ours, which may be on the meta device."""
+def translate(form: Form, config: Config, model: nn.Module, beside: Shapes | None = None) -> Translation:
+    """Their keys for a network of ours, which may be on the meta device.
+
+    beside: tensors among which those may be that the form `carries`.
+    """
     names: dict[str, list[str]] = {}
     for ours, theirs in form.names(config):
         names.setdefault(ours, []).append(theirs)
@@ -77,7 +84,8 @@ def translate(form: Form, config: Config, model: nn.Module) -> Translation:
             prefix = prefix.rpartition(".")[0]
             assert prefix, f"{form.title} does not say how {key} of {form.model} is called there"
         keys[key] = tuple(theirs + key[len(prefix) :] for theirs in names[prefix])
-    return Translation(keys, form.unused(config))
+    carried = {key: shape for key, shape in (beside or {}).items() if key.startswith(form.carries)}
+    return Translation(keys, {**form.unused(config), **carried})
 
 
 def neutral(key: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
