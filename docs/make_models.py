@@ -18,6 +18,7 @@ from uvala.files import write_text
 from uvala.models.catalog import create_model, model_config, model_facts, model_names
 from uvala.models.facts import measure, receptive_field
 from uvala.models.table import COLUMNS, Network
+from uvala.weights.peers import forms_of, list_origins
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "src/uvala/models/networks.json"
@@ -171,9 +172,31 @@ more channels (the number above it).
 """
 
 
+PEERS = """## Checkpoints of other projects
+
+`uvala import-weights FILE --out RUN` makes a run of a checkpoint that another project trained, for `uvala predict`
+and all that follows; `uvala export-weights RUN --to ORIGIN --out FILE` is the way back. In Python:
+`model = uvala.from_peer(ORIGIN, state_dict)` and `uvala.to_peer(ORIGIN, model)`. The options of the network are
+read from the keys and shapes; what these cannot tell is taken as the project has it by default (last column), and
+`--hint OPTION=VALUE` (in Python `OPTION=VALUE`) changes it. Files are read without running any code in them.
+"""
+
+
 def page(networks: list[Network]) -> str:
     """docs/models.md"""
-    return HEAD + "\n".join(table(networks)) + "\n" + "\n".join(card(network) for network in networks)
+    lines = [HEAD + "\n".join(table(networks)), *peers(), *(card(network) for network in networks)]
+    return "\n".join(lines)
+
+
+def peers() -> Iterator[str]:
+    """Whose checkpoints can be read."""
+    yield "\n" + PEERS
+    yield "| `--from` | its network | ours | taken by default |"
+    yield "|---|---|---|---|"
+    for name in list_origins():
+        for form in forms_of(name):
+            ours = f"`{form.model}ENCODER`" if form.model.endswith(":") else f"`{form.model}`"
+            yield f"| `{name}` | {form.title} | {ours} | {', '.join(f'`{each}`' for each in form.assumes)} |"
 
 
 def table(networks: list[Network]) -> Iterator[str]:
