@@ -13,11 +13,11 @@ from torch import Tensor, nn
 import uvala.weights.origins
 from uvala.config import Config, build
 from uvala.errors import UnknownNameError, UvalaError, WeightsError, did_you_mean
-from uvala.models.catalog import Recipe, create_model, model_config, recipe_of
+from uvala.models.catalog import Recipe, create_model, model_config, recipe_of, without_pretrained
 from uvala.weights.form import Form, NotThisForm, Options, Shapes, Translation, neutral, translate
 from uvala.weights.read import unwrap
 
-__all__ = ["Match", "from_peer", "list_origins", "match_peer", "to_peer"]
+__all__ = ["Match", "forms_of", "from_peer", "list_origins", "match_peer", "to_peer"]
 
 _MOST_KEYS = 4  # of each kind in a message
 
@@ -68,12 +68,15 @@ def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
     """
     recipe = recipe_of(model)
     reasons = []
-    for form in _forms(origin):
+    # of forms with the same network: that in which it came
+    for form in sorted(forms_of(origin), key=lambda form: form.title != vars(model).get("form_of_peer")):
         if form.model != _family(recipe.name):
             continue
-        translation = translate(form, recipe.config, model)
-        state = _renamed(model, translation)
         try:
+            translation = translate(
+                form, recipe.config, model, _shapes(vars(model).get("unused_of_peer", {}))
+            )
+            state = _renamed(model, translation)
             options = form.read(_shapes(state), recipe.config.model_dump())
             again = build(model_config(recipe.name), options, where=form.title)
         except (KeyError, NotThisForm, UvalaError) as error:
@@ -85,7 +88,7 @@ def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
         reasons.append(f"{form.title} has no {', '.join(differ)}")
     raise WeightsError(
         found=f"{recipe.name}" + (f" ({'; '.join(reasons)})" if reasons else ""),
-        expected=f"a network that {origin} has: {', '.join(sorted({form.model for form in _forms(origin)}))}",
+        expected=f"a network that {origin} has: {', '.join(sorted({form.model for form in forms_of(origin)}))}",
         fix="choose the origin that the network came from, or keep uvala's own keys (model.state_dict())",
     )
 
@@ -96,7 +99,7 @@ def match_peer(origin: str, tensors: Mapping[str, Tensor], **hints: Any) -> Matc
     origins = list_origins() if origin == "auto" else [origin]
     matches, failures = [], []
     for name in origins:
-        for form in _forms(name):
+        for form in forms_of(name):
             try:
                 matches.append(_match(name, form, shapes, hints))
             except _Misfit as misfit:
@@ -115,14 +118,36 @@ def match_peer(origin: str, tensors: Mapping[str, Tensor], **hints: Any) -> Matc
 
 def load_match(match: Match, tensors: Mapping[str, Tensor]) -> nn.Module:
     """The network of a match, with its weights."""
-    model = _create(match.recipe.name, match.recipe.config.model_dump())
-    state = {
-        ours: tensors[theirs[0]] if theirs[0] in tensors else torch.zeros((), dtype=torch.long)
-        for ours, theirs in match.translation.keys.items()
-    }
+    with torch.random.fork_rng(devices=[]):  # the weights that it draws are not kept
+        model = _create(match.recipe.name, match.recipe.config.model_dump())
+    state = {ours: _tensor(theirs, tensors) for ours, theirs in match.translation.keys.items()}
+    for ours, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not state[ours].is_floating_point():
+            raise WeightsError(
+                found=f"{match.translation.keys[ours][0]} of {str(state[ours].dtype).removeprefix('torch.')}",
+                expected="weights of float32, float16, bfloat16 or float64",
+                fix="export the network before it is quantised",
+            )
     model.load_state_dict(state)
+    vars(model)["form_of_peer"] = match.form.title
     vars(model)["unused_of_peer"] = {key: tensors[key] for key in match.translation.unused if key in tensors}
     return model.eval()
+
+
+def _tensor(names: tuple[str, ...], tensors: Mapping[str, Tensor]) -> Tensor:
+    """The tensor that a checkpoint has under one or more of these names."""
+    there = [name for name in names if name in tensors]
+    if not there:
+        return torch.zeros((), dtype=torch.long)  # num_batches_tracked, which torch 0.4 did not have yet
+    first = tensors[there[0]]
+    for name in there[1:]:
+        if first.dtype != tensors[name].dtype or not torch.equal(first, tensors[name]):
+            raise WeightsError(
+                found=f"{there[0]} and {name}, which differ",
+                expected="the same numbers: in the network that was saved they are one tensor",
+                fix="copy or export the checkpoint again; it is damaged, or was put together from two",
+            )
+    return first
 
 
 class _Misfit(Exception):
@@ -135,23 +160,32 @@ class _Misfit(Exception):
 
 def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
     try:
-        options = {**form.read(shapes, hints), **hints}
+        read = form.read(shapes, hints)
+        # as `read` has it: a hint may be the origin's name of an encoder
+        options = {**read, **hints, **{name: read[name] for name in ("encoder",) if name in read}}
         name = form.model + str(options["encoder"]) if form.model.endswith(":") else form.model
         with torch.device("meta"):
             model = _create(name, options)
     except (KeyError, NotThisForm) as error:
         raise _Misfit(form, 0, [f"no {error.args[0]}" if error.args else "other keys"]) from None
+    except (IndexError, ValueError):
+        # `read` took a tensor of other dimensions for one that it knows
+        raise _Misfit(form, 0, ["tensors of other dimensions"]) from None
     except UvalaError as error:
         raise _Misfit(form, 0, [error.found], error) from None
     recipe = recipe_of(model)
-    translation = translate(form, recipe.config, model)
-    expected = {
+    translation = translate(form, recipe.config, model, shapes)
+    expected = dict(translation.unused) | {
         their: tuple(tensor.shape)
         for ours, tensor in model.state_dict().items()
         for their in translation.keys[ours]
     }
-    missing = [key for key in expected if key not in shapes and not key.endswith("num_batches_tracked")]
-    unknown = [key for key in shapes if key not in expected and key not in translation.unused]
+    missing = [
+        theirs[0]
+        for theirs in translation.keys.values()
+        if not any(their in shapes for their in theirs) and not theirs[0].endswith("num_batches_tracked")
+    ]
+    unknown = [key for key in shapes if key not in expected]
     others = [
         f"{key} is {list(shapes[key])}, not {list(expected[key])}"
         for key in expected
@@ -201,7 +235,7 @@ def _renamed(model: nn.Module, translation: Translation) -> dict[str, Tensor]:
 
 
 def _differences(recipe: Recipe, again: Config, form: Form) -> list[str]:
-    mine, theirs = recipe.config.model_dump(), again.model_dump()
+    mine, theirs = without_pretrained(recipe.config.model_dump()), again.model_dump()
     return [
         f"{name}={value}"
         for name, value in mine.items()
@@ -222,7 +256,8 @@ def _family(name: str) -> str:
     return name.partition(":")[0] + ":" if ":" in name else name
 
 
-def _forms(origin: str) -> tuple[Form, ...]:
+def forms_of(origin: str) -> tuple[Form, ...]:
+    """The networks of an origin whose checkpoints are read; UnknownNameError."""
     try:
         return _origins()[origin]
     except KeyError:

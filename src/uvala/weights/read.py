@@ -1,11 +1,14 @@
 """Checkpoint files: only tensors and plain values are read, wrappers and prefixes are taken off."""
 
 import pickle
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,6 +22,28 @@ __all__ = ["Checkpoint", "read_checkpoint", "unwrap"]
 WRAPPERS = ("state_dict", "model_state_dict", "network_weights", "model", "net", "network", "weights", "ema")
 # DataParallel; torch.compile; Lightning modules that hold the network
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+
+
+def _known_as(module: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` by the name that it has in `module`."""
+
+    def alias(*values: Any) -> Any:
+        return function(*values)
+
+    alias.__module__, alias.__qualname__, alias.__name__ = module, function.__name__, function.__name__
+    return alias
+
+
+_NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
+# nnU-Net's checkpoints carry scores as numbers of numpy. Those are made of a dtype and of bytes: none of these
+# runs code of a file, and torch refuses whatever is not named. numpy 1 and 2 have the first of them in
+# different modules, and a file says that of the one that wrote it.
+_HARMLESS: list[Any] = [
+    _known_as("numpy.core.multiarray", _NUMPY_SCALAR),
+    _known_as("numpy._core.multiarray", _NUMPY_SCALAR),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
+]
 
 
 @dataclass(frozen=True)
@@ -43,10 +68,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def unwrap(content: Any, where: str = "the state_dict") -> Checkpoint:
     """What a checkpoint holds, without the dictionaries and prefixes that trainers put around it."""
     extras: dict[str, Any] = {}
-    while isinstance(content, Mapping) and not any(isinstance(value, Tensor) for value in content.values()):
-        inner = next((name for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
-        if inner is None:
-            break
+    while isinstance(content, Mapping) and (inner := _wrapper(content)):
         extras |= {str(key): value for key, value in content.items() if key != inner}
         content = content[inner]
     values = dict(content) if isinstance(content, Mapping) else {}
@@ -63,22 +85,42 @@ def unwrap(content: Any, where: str = "the state_dict") -> Checkpoint:
     return Checkpoint(tensors, extras)
 
 
+def _wrapper(content: Mapping[Any, Any]) -> str | None:
+    """The name under which the weights lie; one with tensors goes before one with settings."""
+    names = [name for name in WRAPPERS if isinstance(content.get(name), Mapping)]
+    full = [name for name in names if any(isinstance(value, Tensor) for value in content[name].values())]
+    return next(iter(full + names), None)
+
+
 def _load(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise _unreadable(path, str(error)) from error
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        if path.suffix == ".safetensors" or _begins_as_safetensors(path):
+            return load_file(path)
+        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
+            # of TorchScript and of old pickles, which are refused below with more to go on
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, EOFError) as error:
+        raise _unreadable(path, str(error) or "it ends too soon") from error
+    except Exception as error:
+        # a pickle is a program: where a file is damaged, any of its steps may fail in any way
+        unknown = (
+            re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        )
+        kind = unknown[1] if unknown else "a TorchScript program" if "TorchScript" in str(error) else None
+        if kind is None:
+            why = str(error).partition(". ")[0] if isinstance(error, RuntimeError) else "it is no such file"
+            raise _unreadable(path, why) from error
         raise WeightsError(
-            found=f"{path}, which holds more than tensors and plain values",
+            found=f"{path}, which holds more than tensors and plain values: {kind}",
             expected="a state_dict, which can be read without running code from the file",
             fix="where it was trained, save it again: torch.save(model.state_dict(), 'weights.pth')",
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise _unreadable(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def _begins_as_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"  # after the length of its header, which is JSON
 
 
 def _unreadable(path: Path, why: str) -> WeightsError:
