@@ -1,11 +1,13 @@
 """Measure every network and write docs/models.md, its pictures and the table that `uvala models` shows.
 
-python docs/make_models.py            # all of it; minutes, since receptive fields are found by experiment
-python docs/make_models.py unet segnet    # measure these anew and keep the numbers of the others
+python docs/make_models.py                # measure what is new, keep the numbers of the others
+python docs/make_models.py unet segnet    # measure these anew as well
+python docs/make_models.py all            # measure all; minutes, since experiments find the receptive fields
 """
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log2
@@ -32,18 +34,32 @@ def main(names: list[str]) -> None:
     """Write the table, the pictures and the page."""
     rows = {row["name"]: row for row in json.loads(TABLE.read_text())} if TABLE.exists() else {}
     for name in model_names():
-        if name not in rows or name in names or not names:
-            print(name, flush=True)
+        if name not in rows or name in names or names == ["all"]:
+            began = time.monotonic()
             rows[name] = row_of(name)
-            write_text(PICTURES / f"{file_name(name)}.svg", picture_of(name))
+            print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+            write_table([rows[each] for each in model_names() if each in rows])
+        else:
+            rows[name] |= told_by(name)
+        write_text(PICTURES / f"{file_name(name)}.svg", picture_of(name))
     kept = [rows[name] for name in model_names()]
-    write_text(TABLE, "[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n")
+    write_table(kept)
     write_text(PAGE, page([Network(**row) for row in kept]))
+
+
+def write_table(rows: list[dict[str, object]]) -> None:
+    """The table, a row a line."""
+    write_text(TABLE, "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+
+
+def told_by(name: str) -> dict[str, object]:
+    """What a network says of itself, which nobody has to measure."""
+    facts = model_facts(name)
+    return {key: facts[key] for key in ("summary", "origin", "paper")}
 
 
 def row_of(name: str) -> dict[str, object]:
     """What `uvala models` says of a network."""
-    facts = model_facts(name)
     model = create_model(name, in_channels=CHANNELS, num_classes=CLASSES)
     # valid convolutions are measured as they predict: with the border mirrored
     whole = {"borders": "mirror"} if "borders" in model_config(name).model_fields else {}
@@ -52,9 +68,7 @@ def row_of(name: str) -> dict[str, object]:
     small = create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **narrow)
     return {
         "name": name,
-        "summary": facts["summary"],
-        "origin": facts["origin"],
-        "paper": facts["paper"],
+        **told_by(name),
         "parameters": measured.parameters,
         "multiply_adds": measured.multiply_adds_512,
         "receptive_field": receptive_field(small, CHANNELS),
@@ -67,7 +81,7 @@ def row_of(name: str) -> dict[str, object]:
 def seen_narrow(name: str) -> dict[str, object]:
     """Options under which a network sees as far as by default, with few channels."""
     small = model_facts(name)["small"]
-    return {key: value for key, value in small.items() if "width" in key}
+    return {key: value for key, value in small.items() if key in ("width", "fc_width")}
 
 
 def sizes(model: nn.Module) -> str:
@@ -132,23 +146,23 @@ LEVEL, TALL, GAP, MARGIN = 30, 56, 5, 14  # pixels of the picture
 def picture_of(name: str) -> str:
     """An SVG: a bar for the layers of one size, lower where the map is smaller, wider with more channels."""
     bars = bars_of(name)
-    deepest = max(bar.level for bar in bars)
-    x, shapes = float(MARGIN), []
+    x, shapes, deepest = float(MARGIN), [], 0.0
     for bar in bars:
         width = 3 + 1.6 * log2(1 + bar.channels)
         height = max(8.0, TALL * 2 ** (-bar.level / 2))
         y = MARGIN + bar.level * LEVEL
         shapes.append(
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="2">'
+            f'<rect class="bar" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="2">'
             f"<title>{bar.layers} x {bar.channels} channels at 1/{2**bar.level:g}</title></rect>"
             f'<text x="{x + width / 2:.0f}" y="{y - 3:.0f}">{bar.channels}</text>'
         )
         x += max(width, 18) + GAP
-    wide, high = x + MARGIN, MARGIN + deepest * LEVEL + TALL + MARGIN
+        deepest = max(deepest, y + height)
+    wide, high = x + MARGIN, deepest + MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high:.0f}" width="{wide:.0f}" '
         f'height="{high:.0f}"><rect width="100%" height="100%" rx="6" fill="#f7f7f4"/>'
-        f"<style>rect{{fill:#2f6f8f}}text{{font:8px sans-serif;fill:#555;text-anchor:middle}}</style>"
+        f"<style>.bar{{fill:#2f6f8f}}text{{font:8px sans-serif;fill:#555;text-anchor:middle}}</style>"
         f"{''.join(shapes)}</svg>\n"
     )
 
@@ -161,10 +175,10 @@ Every network gives logits `[B, num_classes, H, W]` for images `[B, in_channels,
 `uvala.create_model(NAME, in_channels=3, num_classes=2, **options)`, or `uvala train DATA --model NAME`.
 `uvala models` prints this table, `uvala models --json` all that is known.
 
-Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels across
-that one pixel of the logits can depend on, by experiment. Stride: of the coarsest features. Tiles: *exact* where
-large images are cut so that every number is that of the whole image, with the context that it takes; *blended*
-where the network looks at the whole image or at its size, so that no cut can be exact.
+Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels
+across that one pixel of the logits can depend on, by experiment. Stride: of the coarsest features. Tiles:
+*exact* where large images are cut so that every number is that of the whole image, with the context that it
+takes; *blended* where the network looks at the whole image or at its size, so that no cut can be exact.
 
 In a picture a bar is the convolutions of one size, in the order of computation: lower is coarser, wider has
 more channels (the number above it).
@@ -174,11 +188,12 @@ more channels (the number above it).
 
 PEERS = """## Checkpoints of other projects
 
-`uvala import-weights FILE --out RUN` makes a run of a checkpoint that another project trained, for `uvala predict`
-and all that follows; `uvala export-weights RUN --to ORIGIN --out FILE` is the way back. In Python:
-`model = uvala.from_peer(ORIGIN, state_dict)` and `uvala.to_peer(ORIGIN, model)`. The options of the network are
-read from the keys and shapes; what these cannot tell is taken as the project has it by default (last column), and
-`--hint OPTION=VALUE` (in Python `OPTION=VALUE`) changes it. Files are read without running any code in them.
+`uvala import-weights FILE --out RUN` makes a run of a checkpoint that another project trained, for `uvala
+predict` and all that follows; `uvala export-weights RUN --to ORIGIN --out FILE` is the way back. In Python:
+`model = uvala.from_peer(ORIGIN, state_dict)` and `uvala.to_peer(ORIGIN, model)`. The options of the network
+are read from the keys and shapes; what these cannot tell is taken as the project has it by default (last
+column), and `--hint OPTION=VALUE` (in Python `OPTION=VALUE`) changes it. Files are read without running any
+code in them.
 """
 
 

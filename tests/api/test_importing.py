@@ -149,3 +149,21 @@ class TestExport:
         run, _ = import_weights(path, tmp_path / "run")
         with pytest.raises(StorageError, match="exists"):
             export_weights(run.path, path, to="milesial")
+
+
+def test_checkpoint_of_nnunet_keeps_its_normalisation_and_its_names(tmp_path):
+    options = {"widths": (4, 8), "strides": (1, 2), "kernel_sizes": 3, "convolutions": 1}
+    torch.manual_seed(0)
+    model = create_model("plain_conv_unet", in_channels=1, num_classes=2, **options).eval()
+    dataset = {"labels": {"background": 0, "kidney": 1}, "channel_names": {"0": "MRI"}}
+    content = {"network_weights": to_peer("dna", model), "init_args": {"dataset_json": dataset}}
+    torch.save(content, tmp_path / "checkpoint_final.pth")
+    run, _ = import_weights(tmp_path / "checkpoint_final.pth", tmp_path / "run")
+    image = np.random.default_rng(0).integers(0, 4000, (32, 48)).astype(np.uint16)
+    image[0, 0] = 65535  # far beyond the others
+    scaled = torch.from_numpy((image - image.mean()) / image.std()).float()
+    with torch.no_grad():
+        expected = model(scaled[None, None]).softmax(dim=1)[0]
+    predicted = uvala.load_run(run.path).predict(image).probabilities
+    np.testing.assert_allclose(predicted, expected.numpy(), atol=1e-4)
+    assert run.card.encoding.names == ("background", "kidney")

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from uvala.data.normalisation import Normalisation
-from uvala.data.normalise import LIMIT, normalise, scale_of
+from uvala.data.normalise import normalise, scale_of
+
+LIMIT = Normalisation().limit
 
 
 def test_low_and_high_become_minus_one_and_one():
@@ -51,3 +53,16 @@ def test_numbers_beyond_float32_keep_their_differences():
     image = (10**9 + np.arange(46, dtype=np.uint32))[None, None]
     values = normalise(image, Normalisation(low=(10**9,), high=(10**9 + 45,)))
     np.testing.assert_allclose(values[0, 0], np.linspace(-1, 1, 46), atol=1e-6)
+
+
+def test_without_a_limit_nothing_is_clipped():
+    settings = Normalisation(low=(0,), high=(2,), limit=None)
+    assert normalise(np.full((1, 1, 1), 101.0, np.float32), settings).item() == 100
+
+
+def test_by_the_deviation_of_an_image_its_mean_becomes_0_and_its_variance_1():
+    image = np.random.default_rng(0).integers(0, 60000, (2, 40, 30)).astype(np.uint16)
+    settings = Normalisation(by="image", levels="deviation", limit=None)
+    channels = normalise(image, settings).reshape(2, -1)
+    np.testing.assert_allclose(channels.mean(axis=1), 0, atol=1e-5)
+    np.testing.assert_allclose(channels.std(axis=1), 1, atol=1e-5)

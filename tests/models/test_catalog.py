@@ -3,7 +3,7 @@
 import pytest
 
 from uvala.errors import ConfigError, UnknownNameError
-from uvala.models.catalog import create_model, model_names, model_config
+from uvala.models.catalog import create_model, model_config, model_names
 
 
 def test_list_holds_the_networks_in_alphabetical_order():

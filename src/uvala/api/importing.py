@@ -20,6 +20,7 @@ from uvala.models.facts import measure
 from uvala.plan.schema import ModelConfig, Plan, write_plan
 from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
 from uvala.runs.folder import RunFolder, create_run, open_run
+from uvala.weights.nnunet_plans import class_names
 from uvala.weights.peers import Match, load_match, match_peer, to_peer
 from uvala.weights.read import read_checkpoint
 
@@ -61,7 +62,8 @@ def import_weights(
             recipe_of(model).name, in_channels=in_channels, num_classes=logits, **options
         ).eval()
         model.load_state_dict(state)
-    encoding = _encoding(max(logits, 2), classes, checkpoint.extras.get("mask_values"))
+    names = classes or _names_beside(checkpoint.extras, logits)
+    encoding = _encoding(max(logits, 2), names, checkpoint.extras.get("mask_values"))
     facts = measure(model, in_channels)
     normalisation = _normalisation(match, white)
     card = Card(
@@ -144,6 +146,15 @@ def _encoding(count: int, names: Sequence[str], mask_values: Any) -> MaskEncodin
     return MaskEncoding.model_validate({"kind": kind, "classes": entries})
 
 
+def _names_beside(extras: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """The classes' names that nnU-Net keeps in its checkpoints; none if there are none."""
+    arguments = extras.get("init_args")
+    if not isinstance(arguments, Mapping) or "dataset_json" not in arguments:
+        return ()
+    names = class_names(arguments["dataset_json"])
+    return names if len(names) == count else ()
+
+
 def _mask_values(found: Any, count: int) -> tuple[list[int], str]:
     """Pytorch-UNet stores which grey value, or [red, green, blue], each class has in the masks."""
     if isinstance(found, list | tuple) and len(found) == count:
@@ -157,11 +168,14 @@ def _mask_values(found: Any, count: int) -> tuple[list[int], str]:
 def _normalisation(match: Match, white: float) -> Normalisation:
     """What makes of intensities just what the origin's own code makes of them."""
     channels = _channels(match)[0]
+    if match.form.scale is None:
+        return Normalisation(by="image", levels="deviation", limit=None)
     means, deviations = (
         values if len(values) == channels else (values[0],) * channels for values in match.form.scale
     )
     pairs = list(zip(means, deviations, strict=True))
     return Normalisation(
+        limit=None,
         low=tuple(white * (mean - deviation) for mean, deviation in pairs),
         high=tuple(white * (mean + deviation) for mean, deviation in pairs),
     )

@@ -311,7 +311,7 @@ def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
         raise ConfigError(
             found=f"{plan.model.name}, whose logits lack {crops} pixels on each side of the image",
             expected="a network whose logits are as large as the image",
-            fix="leave out model.options.borders=valid: mirror, the plan's choice, mirrors the image's border instead",
+            fix="leave out model.options.borders=valid; the plan's choice mirrors the image's border instead",
         )
     facts = measure(model, channels)
     return NetworkCard(

@@ -44,7 +44,7 @@ def command(
     console.print(table)
     console.print(
         "\nMultiply-adds of one image of 512x512. Field: receptive field, pixels across. Tiles: exact where "
-        "large images are cut without a change in any number. Behind a colon stands an encoder, any of timm's: "
-        "unet:convnext_tiny. All take images of any size; --json tells where that needs a word.",
+        "large images are cut without a change in any number. Behind a colon stands an encoder, any of "
+        "timm's: unet:convnext_tiny. All take images of any size; --json tells where that needs a word.",
         markup=False,
     )

@@ -15,5 +15,15 @@ class Normalisation(Config):
     by: Literal["dataset", "image"] = Field(
         "dataset", description="whose percentiles set the scale: those of the training set, or of each image"
     )
+    levels: Literal["percentiles", "deviation"] = Field(
+        "percentiles",
+        description="low and high of an image: its percentiles, or a standard deviation around its mean",
+    )
+    limit: float | None = Field(
+        # a hot pixel of a camera must not drown the image
+        3.0,
+        gt=0,
+        description="values beyond this on either side are clipped to it; none: nothing is clipped",
+    )
     low: tuple[float, ...] = Field((), description="darkest level of each channel, in units of the file")
     high: tuple[float, ...] = Field((), description="brightest level of each channel, in units of the file")

@@ -7,24 +7,21 @@ from uvala.arrays import ImageArray
 from uvala.data.image_facts import MOST_PIXELS, PERCENTILES
 from uvala.data.normalisation import Normalisation
 
-__all__ = ["LIMIT", "normalise", "scale_of"]
-
-LIMIT = 3.0
-"""Values are clipped to -LIMIT..LIMIT: a hot pixel of a camera must not drown the image."""
+__all__ = ["normalise", "scale_of"]
 
 
 def scale_of(image: ImageArray, settings: Normalisation) -> Normalisation:
     """The settings with `low` and `high` fixed for this image: its parts are scaled as the whole is."""
     if settings.by == "dataset":
         return settings
-    low, high = _levels(image)
+    low, high = _LEVELS[settings.levels](image)
     return settings.model_copy(update={"by": "dataset", "low": low, "high": high})
 
 
 def normalise(image: ImageArray, settings: Normalisation) -> NDArray[np.float32]:
-    """The image as a network sees it: float32 [C, H, W] in -3..3, most of it in -1..1.
+    """The image as a network sees it: float32 [C, H, W], most of it in -1..1, none beyond `settings.limit`.
 
-    image: any real dtype [C, H, W]. NaN becomes -1, infinities the ends of that range.
+    image: any real dtype [C, H, W]. NaN becomes -1, infinities the limit (without one, the largest float).
     """
     fixed = scale_of(image, settings)
     low, high = np.array(fixed.low)[:, None, None], np.array(fixed.high)[:, None, None]
@@ -37,11 +34,14 @@ def normalise(image: ImageArray, settings: Normalisation) -> NDArray[np.float32]
         # float32 has 24 bits: wider numbers must lose their offset first
         scaled = (image.astype(np.float64) - middle) / half
     if image.dtype.kind == "f":
-        scaled = np.nan_to_num(scaled, copy=False, nan=-1.0, posinf=LIMIT, neginf=-LIMIT)
-    return np.asarray(np.clip(scaled, -LIMIT, LIMIT), np.float32)
+        end = fixed.limit or float(np.finfo(np.float32).max)
+        scaled = np.nan_to_num(scaled, copy=False, nan=-1.0, posinf=end, neginf=-end)
+    if fixed.limit is not None:
+        scaled = np.clip(scaled, -fixed.limit, fixed.limit)
+    return np.asarray(scaled, np.float32)
 
 
-def _levels(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _percentiles(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     flat = image.reshape(len(image), -1)
     step = max(1, flat.shape[1] // MOST_PIXELS)
     levels = []
@@ -49,3 +49,14 @@ def _levels(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
         finite = channel[np.isfinite(channel)]
         levels.append(np.percentile(finite, PERCENTILES) if finite.size else (0.0, 0.0))
     return tuple(float(low) for low, _ in levels), tuple(float(high) for _, high in levels)
+
+
+def _deviation(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    pairs = []
+    for channel in image.reshape(len(image), -1):
+        finite = channel[np.isfinite(channel)].astype(np.float64)
+        pairs.append((float(finite.mean()), float(finite.std())) if finite.size else (0.0, 0.0))
+    return tuple(mean - spread for mean, spread in pairs), tuple(mean + spread for mean, spread in pairs)
+
+
+_LEVELS = {"percentiles": _percentiles, "deviation": _deviation}

@@ -44,7 +44,7 @@ def register_model(
 ) -> Callable[[Callable[[C], N]], Callable[[C], N]]:
     """Register the function below under its own name, or `name`. It takes one Config and returns one network.
 
-    paper: "arXiv:1505.04597", or a DOI, or "none". origin: whose form of it this is, "owner/repository" or
+    paper: "arXiv:1505.04597", or "doi:..." and its number. origin: whose form of it this is, "owner/repository" or
     "uvala". small: options that make a member small enough for tests ({"width": 4} if not given).
     A name that ends in a colon takes an encoder behind it: "unet:" answers to "unet:resnet34".
 

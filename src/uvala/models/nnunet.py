@@ -393,7 +393,7 @@ def _with_way_up(
 
 
 @register_model(
-    paper="10.1038/s41592-020-01008-z",
+    paper="doi:10.1038/s41592-020-01008-z",
     origin="MIC-DKFZ/dynamic-network-architectures",
     small={"widths": (4, 6, 8), "convolutions": (1,), "decoder_convolutions": (1,)},
 )

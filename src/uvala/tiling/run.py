@@ -38,8 +38,8 @@ def predict_probabilities(
     """The softmax probabilities of an image, float32 [num_classes, H, W] on the CPU, each in 0 to 1.
 
     image: float [C, H, W], normalised, on any device; H and W from 1. model: on `device`, gives logits
-    [B, num_classes, H, W], or [B, 1, H, W] for a sigmoid; it runs in eval mode and gets its modes back. halo, multiple: as
-    `models.facts.measure` finds them.
+    [B, num_classes, H, W], or [B, 1, H, W] for a sigmoid; it runs in eval mode and gets its modes back.
+    halo, multiple: as `models.facts.measure` finds them.
 
     With a finite halo the result does not depend on `tiles`. Without one (halo None) an image above
     `tiles.whole_below` is an approximation: overlapping tiles, blended smoothly.

@@ -42,7 +42,8 @@ class Form:
     assumes: options that the keys do not tell and that are taken as their project has them by default, which
         a hint of the same name changes.
     note: what who uses such a checkpoint must know.
-    scale: (mean, standard deviation) per channel that their own code normalises an image of 0..1 with.
+    scale: (mean, standard deviation) per channel that their own code normalises an image of 0..1 with; None:
+        with the mean and deviation of each image.
     """
 
     title: str
@@ -52,7 +53,7 @@ class Form:
     unused: Callable[[Any], Shapes] = _nothing
     assumes: tuple[str, ...] = ()
     note: str = ""
-    scale: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0,), (1.0,))
+    scale: tuple[tuple[float, ...], tuple[float, ...]] | None = ((0.0,), (1.0,))
     carries: tuple[str, ...] = ()
 
 

@@ -86,9 +86,10 @@ def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
         if not differ:
             return state
         reasons.append(f"{form.title} has no {', '.join(differ)}")
+    known = ", ".join(sorted({form.model for form in forms_of(origin)}))
     raise WeightsError(
         found=f"{recipe.name}" + (f" ({'; '.join(reasons)})" if reasons else ""),
-        expected=f"a network that {origin} has: {', '.join(sorted({form.model for form in forms_of(origin)}))}",
+        expected=f"a network that {origin} has: {known}",
         fix="choose the origin that the network came from, or keep uvala's own keys (model.state_dict())",
     )
 

@@ -189,9 +189,15 @@ ASSUMED = ("activation", "deep_supervision")
 
 ORIGINS = {
     "dna": (
-        Form("PlainConvUNet", "plain_conv_unet", _read_plain, _names_plain, _unused, ASSUMED),
+        Form("PlainConvUNet", "plain_conv_unet", _read_plain, _names_plain, _unused, ASSUMED, scale=None),
         Form(
-            "ResidualEncoderUNet", "residual_encoder_unet", _read_residual, _names_residual, _unused, ASSUMED
+            "ResidualEncoderUNet",
+            "residual_encoder_unet",
+            _read_residual,
+            _names_residual,
+            _unused,
+            ASSUMED,
+            scale=None,  # ZScoreNormalization, which nnU-Net takes for all images but CT
         ),
     )
 }
