@@ -14,7 +14,7 @@ def assert_there_and_back(origin: str, name: str, *, hints: dict | None = None, 
     torch.manual_seed(0)
     model = create_model(name, **options).eval()
     theirs = to_peer(origin, model)
-    assert match_peer("auto", theirs, **(hints or {})).recipe == recipe_of(model)
+    assert match_peer("auto", theirs, hints).recipe == recipe_of(model)
     again = from_peer(origin, theirs, **(hints or {}))
     assert recipe_of(again) == recipe_of(model)
     size = (2 * model.multiple, 3 * model.multiple)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import uvala
 from uvala.api.importing import export_weights, import_weights
-from uvala.errors import ConfigError, StorageError, WeightsError
+from uvala.errors import ConfigError, StorageError, UvalaError, WeightsError
 from uvala.models.catalog import create_model
 from uvala.weights.peers import to_peer
 
@@ -84,6 +84,12 @@ class TestMaskValues:
         run, _ = import_weights(path, tmp_path / "run")
         assert [entry.values for entry in run.card.encoding.classes] == [(0,), (255,)]
 
+    @pytest.mark.parametrize("values", [[1, 1], [0], [-1, 3], [[-1, 300, 0], [0, 0, 0]], "01", {}], ids=str)
+    def test_values_that_cannot_be_are_left_out(self, tmp_path, values):
+        path, _ = checkpoint(tmp_path, num_classes=2, extras={"mask_values": values})
+        run, _ = import_weights(path, tmp_path / "run")
+        assert [entry.values for entry in run.card.encoding.classes] == [(0,), (1,)]
+
     def test_colours_are_written_again(self, tmp_path):
         path, _ = checkpoint(tmp_path, num_classes=2, extras={"mask_values": [[0, 0, 0], [255, 128, 0]]})
         run, _ = import_weights(path, tmp_path / "run")
@@ -99,6 +105,26 @@ class TestRefused:
         with pytest.raises(ConfigError, match="2 class names for a network of 4 classes"):
             import_weights(path, tmp_path / "run", classes=["a", "b"])
         assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize("names", [["a", "a", "b", "c"], ["", "a", "b", "c"]], ids=str)
+    def test_names_that_cannot_be(self, tmp_path, names):
+        path, _ = checkpoint(tmp_path)
+        with pytest.raises(ConfigError):
+            import_weights(path, tmp_path / "run", classes=names)
+
+    @pytest.mark.parametrize("hint", ["name", "origin", "tensors", "state_dict"])
+    def test_hints_that_no_network_has(self, tmp_path, hint):
+        path, _ = checkpoint(tmp_path)
+        with pytest.raises(UvalaError, match=hint):
+            import_weights(path, tmp_path / "run", origin="milesial", hints={hint: 1})
+
+    def test_labels_of_nnunet_that_are_regions(self, tmp_path):
+        model = create_model("plain_conv_unet", in_channels=1, num_classes=2, widths=(4, 8), strides=(1, 2))
+        dataset = {"labels": {"background": 0, "whole": [1, 2], "core": 2}}
+        content = {"network_weights": to_peer("dna", model), "init_args": {"dataset_json": dataset}}
+        torch.save(content, tmp_path / "checkpoint_final.pth")
+        with pytest.raises(ConfigError, match="regions"):
+            import_weights(tmp_path / "checkpoint_final.pth", tmp_path / "run")
 
     def test_a_checkpoint_of_something_else(self, tmp_path):
         path = tmp_path / "other.pth"
@@ -126,6 +152,44 @@ def test_runs_of_the_format_before_are_still_read(disc_run, tmp_path):
     assert uvala.load_run(old).predict(np.zeros((20, 20), np.uint8)).mask.shape == (20, 20)
 
 
+class TestNormalisation:
+    """Intensities become what they became where the network was trained."""
+
+    def test_of_networks_with_the_same_keys_is_that_of_the_project_that_builds_this_width(self, tmp_path):
+        scales = {}
+        for width in (32, 64):
+            folder = tmp_path / str(width)
+            folder.mkdir()
+            path, _ = checkpoint(folder, name="unetpp", origin="nested_unet", width=width)
+            run, match = import_weights(path, folder / "run")
+            scales[match.origin] = run.card.normalisation
+        assert scales.keys() == {"nested_unet", "bigmb"}
+        assert scales["nested_unet"] != scales["bigmb"]
+
+    def test_of_white_is_1(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        run, _ = import_weights(path, tmp_path / "run", white=4095)
+        assert run.card.normalisation.high == (4095.0,) * CHANNELS
+
+    @pytest.mark.parametrize("white", [0, -3, float("nan"), float("inf")])
+    def test_white_that_cannot_be_is_refused(self, tmp_path, white):
+        path, _ = checkpoint(tmp_path)
+        with pytest.raises(ConfigError, match="white"):
+            import_weights(path, tmp_path / "run", white=white)
+
+    def test_blue_green_red_is_turned_to_red_green_blue(self, tmp_path):
+        options = {"width": 2, "fc_width": 4, "num_classes": 2}
+        path, model = checkpoint(tmp_path, name="fcn32s_caffe", origin="caffe_fcn", **options)
+        run, _ = import_weights(path, tmp_path / "run", origin="caffe_fcn")
+        image = np.random.default_rng(0).integers(0, 256, (20, 24, CHANNELS), np.uint8)
+        # the mean of the training images, blue, green, red, as published with the weights
+        theirs = image[..., ::-1] - np.array([104.00698793, 116.66876762, 122.67891434])
+        with torch.no_grad():
+            logits = model(torch.from_numpy(theirs.copy()).permute(2, 0, 1)[None].float())
+        predicted = uvala.load_run(run.path).predict(image).probabilities
+        np.testing.assert_allclose(predicted, logits.softmax(dim=1)[0].numpy(), atol=1e-4)
+
+
 class TestExport:
     """The way back: the weights under the names that they came with."""
 
@@ -143,6 +207,17 @@ class TestExport:
     def test_of_a_network_that_the_project_does_not_have_is_refused(self, disc_run, tmp_path):
         with pytest.raises(WeightsError, match="pocket_unet"):
             export_weights(disc_run.path, tmp_path / "out.pth", to="milesial")
+
+    def test_says_what_the_names_do_not_tell(self, tmp_path):
+        path, _ = checkpoint(tmp_path, name="r2unet", origin="zoo_r2unet", steps=3)
+        run, _ = import_weights(path, tmp_path / "run", hints={"steps": 3})
+        _, options = export_weights(run.path, tmp_path / "back.pth", to="zoo_r2unet")
+        assert options == {"steps": 3}
+
+    def test_of_a_segnet_that_halves_is_refused_where_theirs_does_not(self, tmp_path):
+        model = create_model("segnet", in_channels=3, num_classes=2, width=2)
+        with pytest.raises(WeightsError, match="pool_stride"):
+            to_peer("zoo_segnet", model)
 
     def test_never_overwrites(self, tmp_path):
         path, _ = checkpoint(tmp_path)

@@ -4,9 +4,10 @@ import torch
 from drawn import write_discs
 from uvala.data.dataset import read_dataset
 from uvala.errors import ConfigError
-from uvala.models.catalog import model_config
+from uvala.models.catalog import create_model, model_config
 from uvala.plan.budget import Clock
 from uvala.plan.planner import make_plan
+from uvala.plan.probe import check_batch
 from uvala.plan.schema import Plan, plan_values, read_plan, write_plan
 
 CPU = torch.device("cpu")
@@ -88,3 +89,27 @@ def test_the_schema_describes_every_setting():
     from uvala.config import options
 
     assert all(info.description for _, info in options(Plan))
+
+
+class TestOtherNetworks:
+    """A network that somebody published stays what it is."""
+
+    def test_keeps_its_own_width_and_depth(self, dataset):
+        plan, _ = plan_for(dataset, **{"model.name": "pytorch_unet"})
+        assert plan.model.options == {}
+
+    def test_gets_smaller_batches_where_there_would_be_few_steps(self, dataset):
+        settings = {"model.name": "pytorch_unet", "model.options.width": 8, "patches.size": 64}
+        plan, reasons = plan_for(dataset, 1, **settings)
+        assert plan.patches.batch == 2
+        assert "steps" in reasons["patches.batch"]
+
+    def test_valid_convolutions_get_their_border_mirrored(self, dataset):
+        plan, reasons = plan_for(dataset, **{"model.name": "paper_unet"})
+        assert plan.model.options == {"borders": "mirror"}
+        assert "as large as the image" in reasons["model.options.borders"]
+
+    def test_a_batch_that_leaves_a_norm_one_value_is_refused(self, dataset):
+        model = create_model("resnet34_unet", in_channels=1, num_classes=2, width=4, layers=(1, 1, 1, 1))
+        with pytest.raises(ConfigError, match=r"patches\.batch to 2"):
+            check_batch(model, patch=32, batch=1)

@@ -91,7 +91,7 @@ def test_padded_variant_needs_a_hint_and_gives_the_numbers_of_its_description(op
 
 def test_what_the_keys_cannot_tell_is_said():
     state = filled(in_channels=1, num_classes=2, width=4, depth=2)
-    assert match_peer("auto", state).assumed == {"padding": False, "borders": "valid"}
+    assert match_peer("auto", state).assumed == {"padding": False}
 
 
 def test_another_block_is_refused():

@@ -1,6 +1,7 @@
 """Another project's checkpoint as a run folder, which everything after training can use; and the way back."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import nn
 
 import uvala
-from uvala.data.masks import ClassEntry, MaskEncoding
+from uvala.config import build
+from uvala.data.masks import MaskEncoding
 from uvala.data.normalisation import Normalisation
 from uvala.data.splits import Split
 from uvala.errors import ConfigError, StorageError
@@ -20,7 +23,7 @@ from uvala.models.facts import measure
 from uvala.plan.schema import ModelConfig, Plan, write_plan
 from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
 from uvala.runs.folder import RunFolder, create_run, open_run
-from uvala.weights.nnunet_plans import class_names
+from uvala.weights.nnunet_plans import read_training
 from uvala.weights.peers import Match, load_match, match_peer, to_peer
 from uvala.weights.read import read_checkpoint
 
@@ -49,23 +52,20 @@ def import_weights(
     mirrored. Raises WeightsError for a checkpoint that does not fit, ConfigError for the wrong number of
     names, StorageError if the folder is taken.
     """
+    if not (math.isfinite(white) and white > 0):
+        raise ConfigError(
+            found=f"white = {white}", expected="an intensity above 0", fix="leave it out, or mend it"
+        )
     checkpoint = read_checkpoint(path)
-    match = match_peer(origin, checkpoint.tensors, **(hints or {}))
-    model = load_match(match, checkpoint.tensors)
-    options = match.recipe.config.model_dump(exclude={"in_channels", "num_classes"}, mode="json")
+    training = read_training(checkpoint.extras)
+    told = {"activation": training.options["activation"]} if training and training.options else {}
+    match = match_peer(origin, checkpoint.tensors, {**told, **(hints or {})})
+    model, options = _for_images(load_match(match, checkpoint.tensors), match)
     in_channels, logits = _channels(match)
-    if options.get("borders") == "valid":
-        # the weights are the same for both; masks are wanted for the whole image
-        options["borders"] = "mirror"
-        state = model.state_dict()
-        model = create_model(
-            recipe_of(model).name, in_channels=in_channels, num_classes=logits, **options
-        ).eval()
-        model.load_state_dict(state)
-    names = classes or _names_beside(checkpoint.extras, logits)
+    names = classes or (training.names if training and len(training.names) == logits else ())
     encoding = _encoding(max(logits, 2), names, checkpoint.extras.get("mask_values"))
+    normalisation = _normalisation(match, white, training.schemes if training else ())
     facts = measure(model, in_channels)
-    normalisation = _normalisation(match, white)
     card = Card(
         uvala=uvala.__version__,
         torch=torch.__version__,
@@ -86,7 +86,7 @@ def import_weights(
         data=DataCard(
             channels=in_channels if in_channels in (1, 3) else None,
             imported=f"{match.origin}: {match.form.title}",
-            notes=_notes(match, Path(path)),
+            notes=_notes(match, Path(path), normalisation),
         ),
         training=TrainingCard(finished=True),
     )
@@ -99,8 +99,26 @@ def import_weights(
     return run, match
 
 
-def export_weights(run: str | Path, out: str | Path, *, to: str) -> int:
-    """Write a run's weights under another project's names; how many tensors there are.
+def _for_images(model: nn.Module, match: Match) -> tuple[nn.Module, dict[str, Any]]:
+    """The network as images of any size need it, and its options."""
+    options = match.recipe.config.model_dump(exclude={"in_channels", "num_classes"}, mode="json")
+    state = model.state_dict()
+    if match.form.blue_first:
+        state[match.form.blue_first] = state[match.form.blue_first].flip(1)
+    if options.get("borders") == "valid":
+        # the weights are the same for both; masks are wanted for the whole image
+        options["borders"] = "mirror"
+        in_channels, logits = _channels(match)
+        model = create_model(match.recipe.name, in_channels=in_channels, num_classes=logits, **options)
+    model.load_state_dict(state)
+    return model.eval(), options
+
+
+def export_weights(run: str | Path, out: str | Path, *, to: str) -> tuple[int, dict[str, Any]]:
+    """Write a run's weights under another project's names.
+
+    Returns how many tensors there are, and those options that the names do not tell and that are other than
+    the project has them by default: its network has to be built with them.
 
     to: an origin of `from_peer`. out: a new file; .safetensors, or else one of torch.save. WeightsError where
     that project has no such network, StorageError if the file is there already or cannot be written.
@@ -108,7 +126,8 @@ def export_weights(run: str | Path, out: str | Path, *, to: str) -> int:
     out = Path(out).expanduser()
     if out.exists():
         raise StorageError(found=f"{out}, which exists", expected="a new file", fix="choose another --out")
-    state = to_peer(to, open_run(run).model())
+    model = open_run(run).model()
+    state = to_peer(to, model)
     if out.suffix == ".safetensors":
         # a tensor under two names is written twice: the format has no references
         write_bytes(out, save({key: tensor.clone() for key, tensor in state.items()}))
@@ -116,7 +135,11 @@ def export_weights(run: str | Path, out: str | Path, *, to: str) -> int:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_bytes(out, buffer.getvalue())
-    return len(state)
+    config = recipe_of(model).config
+    usual = match_peer(to, state).assumed
+    return len(state), {
+        name: getattr(config, name) for name, value in usual.items() if getattr(config, name) != value
+    }
 
 
 def _channels(match: Match) -> tuple[int, int]:
@@ -140,40 +163,57 @@ def _encoding(count: int, names: Sequence[str], mask_values: Any) -> MaskEncodin
         )
     usual = ("background", "foreground") if count == 2 else tuple(f"class {k}" for k in range(count))
     values, kind = _mask_values(mask_values, count)
-    entries = tuple(
-        ClassEntry(name=name, values=(value,)) for name, value in zip(names or usual, values, strict=True)
-    )
-    return MaskEncoding.model_validate({"kind": kind, "classes": entries})
-
-
-def _names_beside(extras: Mapping[str, Any], count: int) -> tuple[str, ...]:
-    """The classes' names that nnU-Net keeps in its checkpoints; none if there are none."""
-    arguments = extras.get("init_args")
-    if not isinstance(arguments, Mapping) or "dataset_json" not in arguments:
-        return ()
-    names = class_names(arguments["dataset_json"])
-    return names if len(names) == count else ()
+    entries = [{"name": name, "values": [value]} for name, value in zip(names or usual, values, strict=True)]
+    return build(MaskEncoding, {"kind": kind, "classes": entries}, where="the classes")
 
 
 def _mask_values(found: Any, count: int) -> tuple[list[int], str]:
     """Pytorch-UNet stores which grey value, or [red, green, blue], each class has in the masks."""
-    if isinstance(found, list | tuple) and len(found) == count:
-        if all(isinstance(value, int) and 0 <= value <= 255 for value in found):
-            return list(found), "values"
-        if all(isinstance(value, list | tuple) and len(value) == 3 for value in found):
-            return [int(red) << 16 | int(green) << 8 | int(blue) for red, green, blue in found], "colours"
+    values = found if isinstance(found, list | tuple) and len(found) == count else []
+    if values and all(isinstance(value, int) and 0 <= value <= 255 for value in values):
+        codes, kind = list(values), "values"
+    elif values and all(_is_colour(value) for value in values):
+        codes, kind = [red << 16 | green << 8 | blue for red, green, blue in values], "colours"
+    else:
+        codes, kind = [], "values"
+    if len(set(codes)) == count:
+        return codes, kind
     return list(range(count)), "values"
 
 
-def _normalisation(match: Match, white: float) -> Normalisation:
+def _is_colour(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(isinstance(each, int) and 0 <= each <= 255 for each in value)
+    )
+
+
+SCHEMES: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
+    "ZScoreNormalization": None,
+    "RGBTo01Normalization": ((0.0,), (1.0,)),
+}
+"""nnU-Net's name of a normalisation -> what `Form.scale` calls it."""
+
+
+def _normalisation(match: Match, white: float, schemes: Sequence[str]) -> Normalisation:
     """What makes of intensities just what the origin's own code makes of them."""
     channels = _channels(match)[0]
-    if match.form.scale is None:
+    scale = match.form.scale
+    if schemes:
+        if len(set(schemes)) > 1 or schemes[0] not in SCHEMES:
+            raise ConfigError(
+                found=f"a network of nnU-Net that normalises by {', '.join(dict.fromkeys(schemes))}",
+                expected=f"one of {', '.join(SCHEMES)} for all channels",
+                fix="use uvala.from_peer, and normalise its input yourself",
+            )
+        scale = SCHEMES[schemes[0]]
+    if scale is None:
         return Normalisation(by="image", levels="deviation", limit=None)
-    means, deviations = (
-        values if len(values) == channels else (values[0],) * channels for values in match.form.scale
-    )
+    means, deviations = (values if len(values) == channels else (values[0],) * channels for values in scale)
     pairs = list(zip(means, deviations, strict=True))
+    if match.form.blue_first:
+        pairs.reverse()
     return Normalisation(
         limit=None,
         low=tuple(white * (mean - deviation) for mean, deviation in pairs),
@@ -181,8 +221,15 @@ def _normalisation(match: Match, white: float) -> Normalisation:
     )
 
 
-def _notes(match: Match, path: Path) -> tuple[str, ...]:
+def _notes(match: Match, path: Path, normalisation: Normalisation) -> tuple[str, ...]:
     notes = [f"weights of {path.name}, a checkpoint of {match.origin} ({match.form.title})"]
+    if normalisation.by == "image":
+        notes.append("images are normalised by their own mean and deviation, as there")
+    else:
+        ranges = {
+            f"{low:g} to {high:g}" for low, high in zip(normalisation.low, normalisation.high, strict=True)
+        }
+        notes.append(f"intensities of {', '.join(sorted(ranges))} become -1 to 1, as there")
     if match.assumed:
         assumed = ", ".join(f"{name} = {value}" for name, value in match.assumed.items())
         notes.append(f"taken as {match.origin} has it by default, since the keys do not tell: {assumed}")

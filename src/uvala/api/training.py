@@ -28,6 +28,7 @@ from uvala.models.catalog import create_model, model_config, without_pretrained
 from uvala.models.facts import measure
 from uvala.plan.budget import DEFAULT, Clock, parse_duration
 from uvala.plan.planner import make_plan
+from uvala.plan.probe import check_batch
 from uvala.plan.schema import Plan, plan_values, write_plan
 from uvala.prediction.engine import Predictor
 from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
@@ -313,6 +314,7 @@ def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
             expected="a network whose logits are as large as the image",
             fix="leave out model.options.borders=valid; the plan's choice mirrors the image's border instead",
         )
+    check_batch(model, patch=plan.patches.size, batch=plan.patches.batch)
     facts = measure(model, channels)
     return NetworkCard(
         name=plan.model.name,

@@ -19,5 +19,8 @@ def command(
     from uvala.api.importing import export_weights
     from uvala.cli.terminal import console
 
-    keys = export_weights(run, out, to=to)
+    keys, options = export_weights(run, out, to=to)
     console.print(f"{keys} tensors under the names of {to} in {out}", markup=False)
+    if options:
+        said = ", ".join(f"{name} = {value}" for name, value in options.items())
+        console.print(f"the names do not tell: build its network with {said}", markup=False)

@@ -41,7 +41,9 @@ def command(
 
     hints = dict(parse_assignment(text) for text in hint or [])
     names = [name.strip() for name in classes.split(",")] if classes else []
-    run, match = import_weights(file, out, origin=origin, hints=hints, classes=names, white=white or WHITE)
+    run, match = import_weights(
+        file, out, origin=origin, hints=hints, classes=names, white=WHITE if white is None else white
+    )
     network = run.card.network
     console.print(
         f"{match.origin}: {match.form.title} -> {network.name}, {network.in_channels} channels, "

@@ -40,12 +40,18 @@ class Recipe:
 
 
 def register_model(
-    *, paper: str, origin: str = "uvala", name: str | None = None, small: Mapping[str, Any] | None = None
+    *,
+    paper: str,
+    origin: str = "uvala",
+    name: str | None = None,
+    small: Mapping[str, Any] | None = None,
+    planned: bool = False,
 ) -> Callable[[Callable[[C], N]], Callable[[C], N]]:
     """Register the function below under its own name, or `name`. It takes one Config and returns one network.
 
-    paper: "arXiv:1505.04597", or "doi:..." and its number. origin: whose form of it this is, "owner/repository" or
-    "uvala". small: options that make a member small enough for tests ({"width": 4} if not given).
+    paper: "arXiv:1505.04597", or "doi:..." and its number. origin: whose form of it this is, a repository or
+    "uvala". small: options that make a member small enough for tests ({"width": 4} if not given). planned:
+    whether a plan may choose its depth and width; somebody's published network keeps its own.
     A name that ends in a colon takes an encoder behind it: "unet:" answers to "unet:resnet34".
 
     The network itself tells the rest, by attributes:
@@ -53,21 +59,23 @@ def register_model(
                   begin at such a multiple
       padded_to   sizes that it pads to, if other than `multiple`: 1 if it takes every size as it is
       crops       pixels that it crops from each side (valid convolutions); 0 if it has none
-      local       False if no tile can give the numbers of the whole image at every size, for a reason that
-                  the experiment of `facts` cannot see; True if it has none
+      slack       so many pixels a size may lack of a multiple and is still taken as it is
+      local       False: no tile gives the numbers of the whole image, at one size or another; the experiment
+                  of `facts`, which looks at multiples, need not be made
       context     pixels of context that a tile needs, where that experiment cannot find it
       loss_weights   one for each output of its training mode, if that is a list (deep supervision)
     """
     small = {"width": 4} if small is None else small
 
     def register(builder: Callable[[C], N]) -> Callable[[C], N]:
-        _registry.register(builder, name=name, paper=paper, origin=origin, small=dict(small))
+        facts = {"paper": paper, "origin": origin, "small": dict(small), "planned": planned}
+        _registry.register(builder, name=name, **facts)
         return builder
 
     return register
 
 
-def create_model(name: str, *, in_channels: int, num_classes: int, **options: Any) -> nn.Module:
+def create_model(name: str, /, *, in_channels: int, num_classes: int, **options: Any) -> nn.Module:
     """A network with fresh weights: image, float [B, in_channels, H, W] -> logits [B, num_classes, H, W].
 
     H and W are any numbers from 1. `options` are the fields of `model_config(name)`; "unet:resnet34" is short
@@ -78,6 +86,12 @@ def create_model(name: str, *, in_channels: int, num_classes: int, **options: An
     both say the nearest right one.
     """
     entry, extra = _find(name)
+    if extra and options.get("encoder", extra["encoder"]) != extra["encoder"]:
+        raise ConfigError(
+            found=f"'{name}' with encoder='{options['encoder']}'",
+            expected="one encoder",
+            fix="name it once, in the name or as the option",
+        )
     config = build(
         entry.config,
         {"in_channels": in_channels, "num_classes": num_classes, **extra, **options},

@@ -68,7 +68,7 @@ def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     return convolutions(in_channels, out_channels, count=2, kernel_size=3, norm="batch", activation="relu")
 
 
-@register_model(paper="arXiv:1505.04597")
+@register_model(paper="arXiv:1505.04597", planned=True)
 def pocket_unet(config: PocketUNetConfig) -> PocketUNet:
     """Two levels, for tests and first runs."""
     return PocketUNet(config)

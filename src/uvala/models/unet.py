@@ -168,7 +168,7 @@ def _out_channels(part: nn.Module) -> int:
     return channels
 
 
-@register_model(paper="arXiv:1505.04597")
+@register_model(paper="arXiv:1505.04597", planned=True)
 def unet(config: UNetConfig) -> UNet:
     """The padded U-Net; 7.8 M parameters as it comes."""
 

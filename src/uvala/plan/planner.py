@@ -13,7 +13,7 @@ from uvala.data.dataset import Dataset
 from uvala.data.facts import Facts
 from uvala.data.sample import Sample
 from uvala.errors import ConfigError
-from uvala.models.catalog import create_model, model_config, model_facts
+from uvala.models.catalog import create_model, model_config, model_facts, without_pretrained
 from uvala.plan.budget import Clock, format_duration
 from uvala.plan.orientation import Orientation, find_orientation
 from uvala.plan.probe import seconds_per_step
@@ -22,6 +22,7 @@ from uvala.plan.schema import Plan, plan_values
 __all__ = ["make_plan"]
 
 _LOOKED_AT = 32  # masks that are read to find the orientation
+_LEAST_BATCH = 2  # a batch norm wants more than one image
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64)
 _STEPS = {"cpu": 1200, "cuda": 4000, "mps": 2000}
 """A wider network is taken only if it still gets this many steps; on two cores their number decides."""
@@ -143,8 +144,10 @@ def _choose_network(
     if "borders" in fields:
         reason = "the logits must be as large as the image, so what its convolutions crop is mirrored first"
         choices.choose("model.options.borders", "mirror", reason)
-    if model_facts(base.model.name)["origin"] != "uvala":
-        return  # somebody's network is theirs by its depth and widths
+    if not model_facts(base.model.name)["planned"]:
+        if clock.budget is not None:
+            _choose_batch(choices, dataset, base.model.name, clock, device)
+        return
     patch = choices.values["patches.size"]
     halvings = max(1, min(_HALVINGS, int(math.log2(patch / 8))))
     fold = 1
@@ -170,33 +173,60 @@ def _choose_network(
         _choose_width(choices, dataset, base.model.name, clock, device, usual)
 
 
+def _steps_with(
+    choices: _Choices,
+    dataset: Dataset,
+    name: str,
+    clock: Clock,
+    device: torch.device,
+    batch: int,
+    **options: Any,
+) -> float:
+    """How many steps of such batches the budget has room for, measured; options: beside those chosen."""
+    prefix = "model.options."
+    chosen = {
+        path.removeprefix(prefix): value
+        for path, value in {**choices.values, **choices.settings}.items()
+        if path.startswith(prefix)
+    }
+    channels, classes = dataset.channels, dataset.encoding.num_classes
+    model = create_model(
+        name, in_channels=channels, num_classes=classes, **without_pretrained(chosen), **options
+    )
+    seconds = seconds_per_step(
+        model,
+        channels=channels,
+        classes=classes,
+        patch=choices.values["patches.size"],
+        batch=batch,
+        device=device,
+    )
+    return clock.remaining * _TRAINING_SHARE / seconds
+
+
+def _choose_batch(choices: _Choices, dataset: Dataset, name: str, clock: Clock, device: torch.device) -> None:
+    """Smaller batches, where a network that stays as it is would get too few steps."""
+    batch = choices.values["patches.batch"]
+    if "patches.batch" in choices.settings or batch <= _LEAST_BATCH:
+        return
+    steps = _steps_with(choices, dataset, name, clock, device, batch)
+    if steps < _STEPS[device.type] / 2:
+        reason = f"with {batch} there would be about {steps:.0f} steps"
+        choices.choose("patches.batch", _LEAST_BATCH, reason)
+
+
 def _choose_width(
     choices: _Choices, dataset: Dataset, name: str, clock: Clock, device: torch.device, usual: int
 ) -> None:
     """The widest network that gets enough steps; where none does, smaller batches, then a narrower one."""
-    prefix = "model.options."
-    options = {
-        path.removeprefix(prefix): value for path, value in choices.values.items() if path.startswith(prefix)
-    }
-    options |= {
-        path.removeprefix(prefix): value
-        for path, value in choices.settings.items()
-        if path.startswith(prefix)
-    }
-    channels, classes = dataset.channels, dataset.encoding.num_classes
-    patch = choices.values["patches.size"]
 
     def steps_with(width: int, batch: int) -> float:
-        model = create_model(name, in_channels=channels, num_classes=classes, **{**options, "width": width})
-        seconds = seconds_per_step(
-            model, channels=channels, classes=classes, patch=patch, batch=batch, device=device
-        )
-        return clock.remaining * _TRAINING_SHARE / seconds
+        return _steps_with(choices, dataset, name, clock, device, batch, width=width)
 
     wanted, width, batch = _STEPS[device.type], usual, choices.values["patches.batch"]
     steps = steps_with(width, batch)
     if steps < wanted / 2 and "patches.batch" not in choices.settings:
-        batch = max(2, batch // 2)
+        batch = max(_LEAST_BATCH, batch // 2)
         steps = steps_with(width, batch)
         choices.choose("patches.batch", batch, f"smaller steps, so that there are about {steps:.0f} of them")
     if steps < wanted / 8:

@@ -5,13 +5,26 @@ import time
 import torch
 from torch import nn
 
+from uvala.errors import ConfigError
 from uvala.losses.combined import over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
 
-__all__ = ["autocast_dtype", "seconds_per_step"]
+__all__ = ["autocast_dtype", "check_batch", "seconds_per_step"]
 
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 10
 _SECONDS = 2.0  # after which the least number of rounds will do
+
+
+def check_batch(model: nn.Module, *, patch: int, batch: int) -> None:
+    """ConfigError where a batch norm would see a single value of a channel, of which there is no variance."""
+    normed = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    multiple = int(getattr(model, "multiple", 1))
+    if normed and batch == 1 and patch <= multiple:
+        raise ConfigError(
+            found=f"batches of one patch of {patch} pixels, which is one pixel at the network's lowest level",
+            expected="two values or more of each channel for its batch norms",
+            fix=f"set patches.batch to 2, or patches.size above {multiple}",
+        )
 
 
 def seconds_per_step(
@@ -22,6 +35,7 @@ def seconds_per_step(
     The fastest, because whatever else the machine does can only add time. Infinite if it does not fit into
     the device's memory.
     """
+    check_batch(model, patch=patch, batch=batch)
     try:
         return min(_step_times(model.to(device).train(), channels, classes, patch, batch, device))
     except torch.OutOfMemoryError:

@@ -41,7 +41,10 @@ class Form:
         of such tensors that a checkpoint may have, in any shape.
     assumes: options that the keys do not tell and that are taken as their project has them by default, which
         a hint of the same name changes.
+    fixed: those of `assumes` that their own network cannot be built with otherwise.
+    usual: options by which it is known from another form with the same keys: what its project builds.
     note: what who uses such a checkpoint must know.
+    blue_first: our name of the first convolution's weights, where those expect blue, green and red.
     scale: (mean, standard deviation) per channel that their own code normalises an image of 0..1 with; None:
         with the mean and deviation of each image.
     """
@@ -52,7 +55,10 @@ class Form:
     names: Callable[[Any], Iterable[tuple[str, str]]]
     unused: Callable[[Any], Shapes] = _nothing
     assumes: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    usual: Options = field(default_factory=dict)
     note: str = ""
+    blue_first: str = ""
     scale: tuple[tuple[float, ...], tuple[float, ...]] | None = ((0.0,), (1.0,))
     carries: tuple[str, ...] = ()
 

@@ -7,6 +7,7 @@ a class of dynamic-network-architectures; before as sizes alone, the rest being 
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from uvala.config import build
 from uvala.errors import ConfigError, did_you_mean
 from uvala.models.catalog import model_config
 
-__all__ = ["class_names", "network_from_plans"]
+__all__ = ["NnUNetTraining", "class_names", "network_from_plans", "read_training"]
 
 Json = Mapping[str, Any]
 
@@ -67,6 +68,22 @@ def network_from_plans(
 
     Raises ConfigError for a plan in 3D and for networks that uvala does not have.
     """
+    try:
+        return _read_plans(plans, dataset_json, configuration, in_channels, num_classes)
+    except (TypeError, AttributeError) as error:
+        # deep inside a table stands something else than nnU-Net writes there
+        raise _unexpected(
+            f"plans that cannot be followed ({error})", "the tables that nnU-Net writes"
+        ) from None
+
+
+def _read_plans(
+    plans: Json | str | Path,
+    dataset_json: Json | str | Path | None,
+    configuration: str | None,
+    in_channels: int | None,
+    num_classes: int | None,
+) -> tuple[str, dict[str, Any]]:
     plan, where = _content(plans, "plans.json")
     if "init_args" in plan:
         plan = plan["init_args"]
@@ -83,6 +100,42 @@ def network_from_plans(
     options = {"in_channels": in_channels, "num_classes": num_classes} | options
     config = build(model_config(kind), options, where=where)
     return kind, {name: value for name, value in config.model_dump().items() if name in options}
+
+
+@dataclass(frozen=True)
+class NnUNetTraining:
+    """What nnU-Net keeps in a checkpoint beside the weights: the network, its classes, the normalisation."""
+
+    options: Mapping[str, Any]
+    names: tuple[str, ...]
+    schemes: tuple[str, ...]
+
+
+def read_training(extras: Json) -> NnUNetTraining | None:
+    """What a checkpoint says of its training (`read_checkpoint(...).extras`); None if it is not nnU-Net's.
+
+    ConfigError for a plan in 3D or a network that uvala does not have, and for labels that are regions, each
+    with a sigmoid of its own.
+    """
+    arguments = extras.get("init_args")
+    if not isinstance(arguments, Mapping) or not isinstance(arguments.get("dataset_json"), Mapping):
+        return None
+    dataset = arguments["dataset_json"]
+    names = class_names(dataset)
+    if any(
+        isinstance(value, list | tuple) and len(value) > 1 for value in _table(dataset, "labels").values()
+    ):
+        raise ConfigError(
+            found=f"a network of nnU-Net whose labels are regions ({', '.join(names)})",
+            expected="labels that exclude each other, one a pixel",
+            fix="use uvala.from_peer, and take the sigmoid of each of its logits",
+        )
+    if not isinstance(arguments.get("plans"), Mapping):
+        return NnUNetTraining({}, names, ())
+    settings = _configuration(arguments["plans"], str(arguments.get("configuration") or "2d"), "plans")
+    _, options = network_from_plans(extras)
+    schemes = settings.get("normalization_schemes") or ()
+    return NnUNetTraining(options, names, tuple(str(scheme) for scheme in schemes))
 
 
 def class_names(dataset_json: Json | str | Path) -> tuple[str, ...]:

@@ -32,6 +32,11 @@ class Match:
     translation: Translation = field(repr=False)
 
     @property
+    def is_usual(self) -> bool:
+        """Whether it is what the origin builds by default, as far as that tells it from others."""
+        return all(getattr(self.recipe.config, name) == value for name, value in self.form.usual.items())
+
+    @property
     def assumed(self) -> dict[str, Any]:
         """Options that the keys do not tell, taken as the origin has them by default."""
         return {name: getattr(self.recipe.config, name) for name in self.form.assumes}
@@ -42,7 +47,7 @@ def list_origins() -> list[str]:
     return sorted(_origins())
 
 
-def from_peer(origin: str, state_dict: Mapping[str, Any], **hints: Any) -> nn.Module:
+def from_peer(origin: str, state_dict: Mapping[str, Any], /, **hints: Any) -> nn.Module:
     """Our network with the weights of another project's checkpoint, float32 on the CPU, in eval mode.
 
     origin: one of `list_origins()`, or "auto". state_dict: as that project saved it; wrappers such as
@@ -55,14 +60,15 @@ def from_peer(origin: str, state_dict: Mapping[str, Any], **hints: Any) -> nn.Mo
     Raises UnknownNameError for an unknown origin, WeightsError for a checkpoint that does not fit.
     """
     tensors = unwrap(state_dict).tensors
-    return load_match(match_peer(origin, tensors, **hints), tensors)
+    return load_match(match_peer(origin, tensors, hints), tensors)
 
 
 def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
     """The weights of `model` under the keys of another project, which its own code loads strictly.
 
     model: as `create_model`, `from_peer` or a run gives it. What the origin's network carries and never uses
-    is as it came, or zeros. The tensors share the model's memory.
+    is as it came, or zeros. The tensors share the model's memory. What the keys cannot tell (`assumes` of the
+    form) has to be given to the origin's constructor as it is in `model`.
 
     Raises WeightsError where the origin has no such network.
     """
@@ -82,7 +88,9 @@ def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
         except (KeyError, NotThisForm, UvalaError) as error:
             reasons.append(f"{form.title}: {error}")
             continue
+        fixed = form.read(_shapes(state), {}) if form.fixed else {}
         differ = _differences(recipe, again, form)
+        differ += [f"{name}={options[name]}" for name in form.fixed if options[name] != fixed[name]]
         if not differ:
             return state
         reasons.append(f"{form.title} has no {', '.join(differ)}")
@@ -94,9 +102,9 @@ def to_peer(origin: str, model: nn.Module) -> dict[str, Tensor]:
     )
 
 
-def match_peer(origin: str, tensors: Mapping[str, Tensor], **hints: Any) -> Match:
+def match_peer(origin: str, tensors: Mapping[str, Tensor], hints: Mapping[str, Any] | None = None) -> Match:
     """Which form of `origin` ("auto": of any) has just these keys and shapes; see `from_peer`."""
-    shapes = _shapes(tensors)
+    shapes, hints = _shapes(tensors), without_pretrained(hints or {})
     origins = list_origins() if origin == "auto" else [origin]
     matches, failures = [], []
     for name in origins:
@@ -107,6 +115,8 @@ def match_peer(origin: str, tensors: Mapping[str, Tensor], **hints: Any) -> Matc
                 failures.append(misfit)
     if not matches:
         raise _explain(origin, shapes, failures)
+    # two projects have one network under the same keys; what each builds by default tells them apart
+    matches.sort(key=lambda match: not match.is_usual)
     distinct = {(match.recipe.name, match.recipe.config.model_dump_json()) for match in matches}
     if len(distinct) > 1:
         raise WeightsError(
@@ -131,8 +141,17 @@ def load_match(match: Match, tensors: Mapping[str, Tensor]) -> nn.Module:
             )
     model.load_state_dict(state)
     vars(model)["form_of_peer"] = match.form.title
-    vars(model)["unused_of_peer"] = {key: tensors[key] for key in match.translation.unused if key in tensors}
+    vars(model)["unused_of_peer"] = _Unused(
+        {key: tensors[key] for key in match.translation.unused if key in tensors}
+    )
     return model.eval()
+
+
+class _Unused(dict[str, Tensor]):
+    """Tensors that nobody computes with; a copy of the network need not copy them, and they can be large."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Unused":
+        return self
 
 
 def _tensor(names: tuple[str, ...], tensors: Mapping[str, Tensor]) -> Tensor:
@@ -167,6 +186,8 @@ def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
         name = form.model + str(options["encoder"]) if form.model.endswith(":") else form.model
         with torch.device("meta"):
             model = _create(name, options)
+        recipe = recipe_of(model)
+        translation = translate(form, recipe.config, model, shapes)
     except (KeyError, NotThisForm) as error:
         raise _Misfit(form, 0, [f"no {error.args[0]}" if error.args else "other keys"]) from None
     except (IndexError, ValueError):
@@ -174,8 +195,6 @@ def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
         raise _Misfit(form, 0, ["tensors of other dimensions"]) from None
     except UvalaError as error:
         raise _Misfit(form, 0, [error.found], error) from None
-    recipe = recipe_of(model)
-    translation = translate(form, recipe.config, model, shapes)
     expected = dict(translation.unused) | {
         their: tuple(tensor.shape)
         for ours, tensor in model.state_dict().items()
@@ -229,7 +248,7 @@ def _renamed(model: nn.Module, translation: Translation) -> dict[str, Tensor]:
     kept = vars(model).get("unused_of_peer", {})
     # first: where they share memory with used ones in the origin's network, the later one wins
     state = {
-        key: kept[key] if key in kept else neutral(key, shape, like)
+        key: kept[key].to(like) if key in kept else neutral(key, shape, like)
         for key, shape in translation.unused.items()
     }
     return state | {their: ours[key] for key, keys in translation.keys.items() for their in keys}
@@ -264,8 +283,8 @@ def forms_of(origin: str) -> tuple[Form, ...]:
     except KeyError:
         raise UnknownNameError(
             found=f"origin '{origin}'",
-            expected="a project whose checkpoints uvala reads, or 'auto'",
-            fix=did_you_mean(origin, [*_origins(), "auto"]),
+            expected="a project whose checkpoints uvala reads (or, to read one, 'auto')",
+            fix=did_you_mean(origin, _origins()),
         ) from None
 
 

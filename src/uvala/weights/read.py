@@ -35,9 +35,9 @@ def _known_as(module: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
-# nnU-Net's checkpoints carry scores as numbers of numpy. Those are made of a dtype and of bytes: none of these
-# runs code of a file, and torch refuses whatever is not named. numpy 1 and 2 have the first in different
-# modules, and a file names that of its writer.
+# nnU-Net's checkpoints carry scores as numbers of numpy. Those are made of a dtype and of bytes: neither runs
+# code of a file, and torch refuses whatever is not named. numpy 1 and 2 have the first in different modules,
+# and a file names that of its writer.
 _HARMLESS: list[Any] = [
     _known_as("numpy.core.multiarray", _NUMPY_SCALAR),
     _known_as("numpy._core.multiarray", _NUMPY_SCALAR),

@@ -87,7 +87,9 @@ ORIGINS = {
             assumes=("steps",),
             scale=HALVES,
         ),
-        Form("NestedUNet of Models.py", "unetpp", read_nested, nested_names, scale=HALVES),
+        Form(
+            "NestedUNet of Models.py", "unetpp", read_nested, nested_names, usual={"width": 64}, scale=HALVES
+        ),
         Form(
             "Unet_dict of Models.py",
             "unet_dict",

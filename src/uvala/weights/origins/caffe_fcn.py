@@ -52,12 +52,29 @@ def _names(skips: int, config: FCNConfig) -> Iterator[tuple[str, str]]:
     yield "enlarge", LAST[skips]
 
 
-ORDER = "the published weights were trained on images whose channels are blue, green, red, in this order"
+FIRST = "trunk.stages.0.0.0.weight"
+ORDER = "its first convolution, which expects blue, green and red, was turned to expect red, green and blue"
 
 ORIGINS = {
     "caffe_fcn": (
-        Form("voc-fcn32s", "fcn32s_caffe", partial(_read, 0), partial(_names, 0), note=ORDER, scale=SCALE),
-        Form("voc-fcn16s", "fcn16s_caffe", partial(_read, 1), partial(_names, 1), note=ORDER, scale=SCALE),
+        Form(
+            "voc-fcn32s",
+            "fcn32s_caffe",
+            partial(_read, 0),
+            partial(_names, 0),
+            note=ORDER,
+            blue_first=FIRST,
+            scale=SCALE,
+        ),
+        Form(
+            "voc-fcn16s",
+            "fcn16s_caffe",
+            partial(_read, 1),
+            partial(_names, 1),
+            note=ORDER,
+            blue_first=FIRST,
+            scale=SCALE,
+        ),
         Form(
             "voc-fcn8s (at_once=True: voc-fcn8s-atonce)",
             "fcn8s_caffe",
@@ -65,6 +82,7 @@ ORIGINS = {
             partial(_names, 2),
             assumes=("at_once",),
             note=ORDER,
+            blue_first=FIRST,
             scale=SCALE,
         ),
     )

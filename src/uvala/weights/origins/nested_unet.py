@@ -62,7 +62,14 @@ def _plain_names(config: VGGBlockUNetConfig) -> Iterator[tuple[str, str]]:
 
 ORIGINS = {
     "nested_unet": (
-        Form("NestedUNet of archs.py", "unetpp", read_nested, nested_names, scale=_SCALE),
+        Form(
+            "NestedUNet of archs.py",
+            "unetpp",
+            read_nested,
+            nested_names,
+            usual={"width": 32},
+            scale=_SCALE,
+        ),
         Form("UNet of archs.py", "vgg_block_unet", _read_plain, _plain_names, scale=_SCALE),
     )
 }

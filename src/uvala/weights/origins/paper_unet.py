@@ -20,7 +20,7 @@ def _read(shapes: Shapes, hints: Options) -> Options:
         "norm": "batch" if "down_path.0.block.2.running_mean" in shapes else "none",
         "up": "transposed" if learned else "bilinear",
         "padding": False,
-        "borders": "valid",
+        "borders": hints.get("borders", "valid"),  # which has no weights, and of which they know nothing
     }
 
 
@@ -40,6 +40,6 @@ def _names(config: PaperUNetConfig) -> Iterator[tuple[str, str]]:
 
 ORIGINS = {
     "paper_unet": (
-        Form("UNet of pytorch-unet's unet.py", "paper_unet", _read, _names, assumes=("padding", "borders")),
+        Form("UNet of pytorch-unet's unet.py", "paper_unet", _read, _names, assumes=("padding",)),
     )
 }

@@ -35,6 +35,14 @@ def _names(config: SegNetConfig) -> Iterator[tuple[str, str]]:
 
 ORIGINS = {
     "zoo_segnet": (
-        Form("SegNet of segnet.py", "segnet", _read, _names, assumes=("pool_stride",), scale=SCALE),
+        Form(
+            "SegNet of segnet.py",
+            "segnet",
+            _read,
+            _names,
+            assumes=("pool_stride",),
+            fixed=("pool_stride",),
+            scale=SCALE,
+        ),
     )
 }
