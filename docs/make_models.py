@@ -63,25 +63,18 @@ def row_of(name: str) -> dict[str, object]:
     model = create_model(name, in_channels=CHANNELS, num_classes=CLASSES)
     # valid convolutions are measured as they predict: with the border mirrored
     whole = {"borders": "mirror"} if "borders" in model_config(name).model_fields else {}
-    measured = measure(create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **whole), CHANNELS)
-    narrow = seen_narrow(name) | whole
-    small = create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **narrow)
+    predicting = create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **whole)
+    measured = measure(predicting, CHANNELS)
     return {
         "name": name,
         **told_by(name),
         "parameters": measured.parameters,
         "multiply_adds": measured.multiply_adds_512,
-        "receptive_field": receptive_field(small, CHANNELS),
+        "receptive_field": receptive_field(predicting, CHANNELS),
         "stride": measured.multiple,
         "halo": measured.halo,
         "sizes": sizes(model),
     }
-
-
-def seen_narrow(name: str) -> dict[str, object]:
-    """Options under which a network sees as far as by default, with few channels."""
-    small = model_facts(name)["small"]
-    return {key: value for key, value in small.items() if key in ("width", "fc_width")}
 
 
 def sizes(model: nn.Module) -> str:

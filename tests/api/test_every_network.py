@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 import uvala
-from uvala.models.catalog import model_facts, model_names
+from members import small_member
+from uvala.models.catalog import model_names
+from uvala.runs.card import Card
 
 SIDE = 128  # of the patches
 EXTENT = (333, 517)  # of the image to predict: no multiple of anything
@@ -32,17 +34,27 @@ def awkward(shared):
 
 @pytest.mark.parametrize("name", model_names())
 def test_trains_a_step_and_predicts(name, isbi, awkward, tmp_path):
-    settings = {f"model.options.{option}": value for option, value in model_facts(name)["small"].items()}
+    member, options = small_member(name)
+    settings = {f"model.options.{option}": value for option, value in options.items()}
     settings |= {
         "length.steps": 1,
         "patches.size": 64,
         "patches.batch": 2,
         "validation.rounds": 1,
         "tiles.whole_below": 0,  # so that the large image goes in tiles
-        "tiles.size": 256,
+        "tiles.size": 128,
     }
-    run = uvala.train(isbi, out=tmp_path / "run", model=name, device="cpu", settings=settings)
+    run = uvala.train(isbi, out=tmp_path / "run", model=member, device="cpu", settings=settings)
     assert run.card.training.finished
     prediction = run.predict(awkward)
     assert prediction.mask.shape == EXTENT
-    np.testing.assert_allclose(prediction.probabilities.sum(axis=0), 1, atol=1e-5)
+    assert set(np.unique(prediction.mask)) <= set(range(run.card.network.num_classes))
+    if run.card.network.halo is not None:
+        run.predictor.card = with_tiles(run.card, whole_below=awkward.size)
+        whole = run.predict(awkward)
+        np.testing.assert_allclose(prediction.probabilities, whole.probabilities, rtol=0, atol=1e-6)
+
+
+def with_tiles(card: Card, **settings: int) -> Card:
+    """The same card with other settings of its tiles."""
+    return card.model_copy(update={"tiles": card.tiles.model_copy(update=settings)})

@@ -6,9 +6,14 @@ from safetensors.torch import load, save
 from torch import nn
 from torch.export import Dim, export
 
+from members import small_member
+from uvala.arrays import Size
 from uvala.errors import ConfigError
-from uvala.models.catalog import create_model, model_names, model_config, model_facts
-from uvala.models.facts import measure
+from uvala.models.catalog import create_model, model_config, model_names
+from uvala.models.facts import NetworkFacts, measure
+from uvala.tiling.config import SMALLEST_TILE, TileConfig
+from uvala.tiling.geometry import plan_tiles
+from uvala.tiling.run import predict_probabilities
 
 CHANNELS, CLASSES = 2, 3
 
@@ -17,9 +22,9 @@ pytestmark = pytest.mark.parametrize("name", model_names())
 
 def make(name: str, seed: int = 0) -> nn.Module:
     """A small member of the family."""
-    small = model_facts(name)["small"]
+    member, options = small_member(name)
     torch.manual_seed(seed)
-    return create_model(name, in_channels=CHANNELS, num_classes=CLASSES, **small)
+    return create_model(member, in_channels=CHANNELS, num_classes=CLASSES, **options)
 
 
 def loss(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
@@ -140,12 +145,54 @@ def test_exported_program_keeps_the_padding_of_its_size(name):
         torch.testing.assert_close(export(model, (image,)).module()(image), model(image))
 
 
-def test_facts_can_be_measured(name):
+def test_tiles_with_the_measured_context_give_the_numbers_of_the_whole_image(name):
     model = make(name)
     facts = measure(model, CHANNELS)
     assert facts.parameters == sum(weights.numel() for weights in model.parameters())
-    assert facts.multiply_adds_512 > 0
-    assert facts.halo is None or facts.halo > 0
+    if facts.halo is None:
+        pytest.skip("no tile is exact")
+    model, size = loud(model.double()), awkward(facts, facts.halo)
+    image = images(*size, count=1)[0].double()
+    whole, tiled = (
+        predicted(model, facts, image, whole_below) for whole_below in (size.height * size.width, 0)
+    )
+    assert whole.std() > 0.1
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-6)
+
+
+def loud(model: nn.Module) -> nn.Module:
+    """The network in eval mode with norms that make small changes grow, and no longer near-zero logits."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # the statistics of the one batch below
+    with torch.no_grad():
+        model.train()(images(64, 64).double())
+        spread = model.eval()(images(64, 64).double()).std()
+    model.register_forward_hook(lambda module, inputs, logits: logits / spread)
+    return model
+
+
+def awkward(facts: NetworkFacts, halo: int) -> Size:
+    """A size between multiples that takes two of the smallest tiles; a strip, which is the cheapest."""
+    multiple = facts.multiple
+    height = 3 * multiple + 1
+    for width in range(5 * multiple - 1, 10**5, multiple):
+        if len(plan_tiles(Size(height, width), SMALLEST_TILE, halo, multiple)) > 1:
+            return Size(height, width)
+    raise AssertionError("a strip of any length is one tile")
+
+
+def predicted(model: nn.Module, facts: NetworkFacts, image: torch.Tensor, whole_below: int) -> torch.Tensor:
+    """The probabilities, in one piece if the image has at most so many pixels."""
+    return predict_probabilities(
+        model,
+        image,
+        num_classes=CLASSES,
+        halo=facts.halo,
+        multiple=facts.multiple,
+        tiles=TileConfig(size=SMALLEST_TILE, whole_below=whole_below),
+        device=torch.device("cpu"),
+    )
 
 
 def test_mistyped_option_is_answered_with_the_right_one(name):

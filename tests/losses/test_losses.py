@@ -99,16 +99,36 @@ class TestDeepSupervision:
         loss = segmentation_loss(LossConfig(), torch.device("cpu"))
         assert torch.equal(over_outputs(loss, logits, target, None), loss(logits, target))
 
-    def test_several_are_summed_by_their_weights_against_the_nearest_pixels(self):
+    def test_several_are_summed_by_their_weights_against_the_middle_pixels(self):
         full, half = torch.randn(1, 2, 4, 6), torch.randn(1, 2, 2, 3)
         target = torch.randint(0, 2, (1, 4, 6))
         loss = segmentation_loss(LossConfig(), torch.device("cpu"))
-        expected = 0.75 * loss(full, target) + 0.25 * loss(half, target[:, ::2, ::2])
+        expected = 0.75 * loss(full, target) + 0.25 * loss(half, target[:, 1::2, 1::2])
         torch.testing.assert_close(over_outputs(loss, [full, half], target, (0.75, 0.25)), expected)
 
+    def test_the_middle_is_that_of_the_square_at_every_stride(self):
+        target = torch.arange(8 * 12).reshape(1, 8, 12)
+        assert seen_at(target, 2, 3).tolist() == [[[26, 30, 34], [74, 78, 82]]]  # rows 2, 6; columns 2, 6, 10
+        assert torch.equal(seen_at(target, 8, 12), target)
+
+    def test_squares_keep_their_size_where_the_target_is_no_multiple(self):
+        # squares of 4 by 2: the second row of them has its middle in row 6, the last column in column 5
+        target = torch.arange(7 * 5).reshape(1, 7, 5)
+        assert seen_at(target, 2, 3).tolist() == [[[11, 13, IGNORE], [31, 33, IGNORE]]]
+
     def test_ignored_pixels_stay_ignored_at_every_size(self):
-        target = torch.full((1, 4, 4), 255)
-        target[..., ::2, ::2] = 1
-        seen = []
-        over_outputs(lambda x, t: seen.append(t) or x.sum(), [torch.zeros(1, 2, 2, 2)], target, (1.0,))
-        assert (seen[0] == 1).all()
+        target = torch.ones(1, 4, 4, dtype=torch.long)
+        target[0, 1, 3] = target[0, 0, 0] = IGNORE
+        assert seen_at(target, 2, 2).tolist() == [[[1, 255], [1, 1]]]
+
+
+def seen_at(target: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The target as a loss sees it next to logits of that size."""
+    seen: list[torch.Tensor] = []
+
+    def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        seen.append(target)
+        return logits.sum()
+
+    over_outputs(loss, [torch.zeros(1, 2, height, width)], target, (1.0,))
+    return seen[0]

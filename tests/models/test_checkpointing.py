@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from uvala.models.catalog import create_model, model_facts, model_names
+from members import small_member
+from uvala.models.catalog import create_model, model_names
 
-NETWORKS = [(name, model_facts(name)["small"]) for name in model_names()]
+NETWORKS = [small_member(name) for name in model_names()]
 NETWORKS += [
     ("pytorch_unet", {"width": 4, "bilinear": True}),
     ("unet", {"width": 4, "dropout": 0.5, "skip": "attention"}),
@@ -54,7 +55,7 @@ def test_less_is_kept_for_the_way_back(name, options):
             model(torch.randn(2, 2, 64, 64))
         return sum(sizes)
 
-    assert kept(checkpointing=True) < 0.8 * kept(checkpointing=False)
+    assert kept(checkpointing=True) < 0.5 * kept(checkpointing=False)
 
 
 def test_can_be_turned_off_again():

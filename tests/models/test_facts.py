@@ -16,12 +16,11 @@ LOCAL = [
     ("unet", {"depth": 3, "up": "bilinear", "activation": "gelu"}),
     ("unet", {"depth": 2, "kernel_size": 5, "convolutions": 1, "residual": True}),
     ("unet", {"depth": 2, "fold": 2}),
-    ("unet", {"depth": 2, "fold": 2}),
     ("unet", {"depth": 4}),
     ("unet", {"depth": 2, "skip": "attention"}),
     ("paper_unet", {"depth": 3, "borders": "mirror"}),
     ("paper_unet", {"depth": 4, "borders": "mirror", "up": "bilinear", "norm": "batch"}),
-    ("paper_unet", {"depth": 3, "padding": True}),
+    ("paper_unet", {"depth": 2, "padding": True}),
 ]
 
 
@@ -100,6 +99,9 @@ class TestHalo:
     def test_is_none_where_a_pixel_depends_on_the_size_of_the_image(self, stretch):
         assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), stretch), 3).halo is None
 
+    def test_is_none_where_a_skip_is_cut_out_at_a_place_that_the_size_decides(self):
+        assert measure(make("paper_unet", depth=3, padding=True), 3).halo is None
+
     def test_is_none_for_a_network_that_says_so(self):
         model = nn.Conv2d(3, 2, 3, padding=1)
         model.local = False
@@ -115,6 +117,39 @@ class TestHalo:
         for parameter in model.parameters():
             nn.init.zeros_(parameter)
         assert measure(model, 3).halo == 22
+
+
+class TestTwin:
+    """Experiments are made on a narrow network of the same recipe, which sees as far."""
+
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("pytorch_unet", {}),
+            ("attention_unet", {}),
+            ("fcn8s_deconv", {}),
+            ("fcn32s_caffe", {"width": 5, "fc_width": 9}),
+        ],
+    )
+    def test_sees_as_far_as_the_wide_network(self, name, options):
+        model = make(name, **{"width": 8, **options})
+        by_twin = measure(model, 3), receptive_field(model, 3)
+        del model.recipe
+        assert (measure(model, 3), receptive_field(model, 3)) == by_twin
+
+    def test_is_as_narrow_for_a_width_per_stage(self):
+        wide = make_staged((32, 64, 128))
+        assert measure(wide, 3).halo == measure(make_staged((4, 4, 4)), 3).halo
+
+    def test_is_not_asked_where_somebody_changed_a_layer(self):
+        model = make("pocket_unet", width=8)
+        before = measure(model, 3).halo
+        model.head = nn.Conv2d(8, 2, kernel_size=9, padding=4)
+        assert measure(model, 3).halo == before + 4
+
+
+def make_staged(widths: tuple[int, ...]) -> nn.Module:
+    return create_model("plain_conv_unet", in_channels=3, num_classes=2, widths=widths, norm="batch").eval()
 
 
 class TestMeasure:

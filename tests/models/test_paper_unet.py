@@ -155,6 +155,14 @@ def test_norm_stands_after_the_relu():
     assert kinds == ["Conv2d", "ReLU", "BatchNorm2d"] * 2
 
 
+@pytest.mark.parametrize(("depth", "exact"), [(2, True), (3, False)])
+def test_padded_skips_of_several_levels_lie_where_the_size_of_the_image_says(depth, exact):
+    model, image = make(depth=depth, padding=True), random_image(31, 47)
+    assert model.local is exact
+    tile, whole = model(image[..., :32])[..., :12], model(image)[..., :12]
+    assert torch.allclose(tile, whole, rtol=0, atol=1e-12) is exact
+
+
 def test_padded_logits_repeat_their_last_row_where_a_pooling_drops_one():
     logits = make(depth=3, padding=True)(random_image(18, 16))
     assert torch.equal(logits[..., 16:, :], logits[..., 15:16, :].expand(1, 3, 2, 16))

@@ -12,9 +12,10 @@ WIDTH = 4
 COLUMN_D = [4, 4, "M", 8, 8, "M", 16, 16, 16, "M", 32, 32, 32, "M", 32, 32, 32, "M"]  # table 1, narrow
 
 
-def test_maps_are_those_of_torchvision_before_each_pooling():
+@pytest.mark.parametrize("pooled", [False, True])
+def test_maps_are_those_of_torchvision_around_each_pooling(pooled):
     theirs = make_layers(COLUMN_D)
-    ours = VGG16(3, WIDTH)
+    ours = VGG16(3, WIDTH, pooled=pooled)
     named = theirs.state_dict()
     ours.load_state_dict(
         {
@@ -25,14 +26,13 @@ def test_maps_are_those_of_torchvision_before_each_pooling():
     )
     image = torch.randn(2, 3, 65, 97)
     maps = ours(image)
-    x, poolings = image, 0
+    x, expected = image, []
     for layer in theirs:
+        before, x = x, layer(x)
         if isinstance(layer, torch.nn.MaxPool2d):
-            assert torch.equal(maps[poolings], x)
-            poolings += 1
-        x = layer(x)
-    assert poolings == len(maps) == 5
-    assert torch.equal(ours.pool(maps[-1]), x)
+            expected.append(x if pooled else before)
+    assert len(expected) == 5
+    assert all(torch.equal(*pair) for pair in zip(maps, expected, strict=True))
 
 
 def test_channels_are_those_of_the_maps():

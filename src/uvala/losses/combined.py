@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uvala.arrays import IGNORE
 from uvala.losses.config import LossConfig
 from uvala.losses.cross_entropy import cross_entropy
 from uvala.losses.dice import dice_loss
@@ -38,7 +39,9 @@ def over_outputs(
     """The weighted sum of `loss` over the outputs of deep supervision; of one tensor, its loss.
 
     outputs: logits [B, K, H, W], or several [B, K, h, w] of which each is compared with the target, int64
-    [B, H, W], at its own size (the nearest pixel). weights: one for each output of several.
+    [B, H, W] (0 to K-1 or IGNORE), at its own size: with the middle pixel of each square of ceil(H / h) by
+    ceil(W / w) that it stands for. A middle beyond the border counts as ignored. weights: one for each output
+    of several.
     """
     if isinstance(outputs, Tensor):
         return loss(outputs, target)
@@ -52,8 +55,10 @@ def over_outputs(
 
 
 def _resized(target: Tensor, logits: Tensor) -> Tensor:
-    if target.shape[-2:] == logits.shape[-2:]:
-        return target
-    # class indices stay below 256, which a float holds exactly
-    small = F.interpolate(target[:, None].float(), size=logits.shape[-2:], mode="nearest")
-    return small[:, 0].long()
+    """The middle pixels of the squares that the logits stand for: int64 [B, H, W] -> [B, h, w]."""
+    # not by interpolation: to the nearest takes the upper left pixel, and divides H evenly where the logits'
+    # squares hang over the border
+    (height, width), (rows, columns) = target.shape[-2:], logits.shape[-2:]
+    down, right = -(-height // rows), -(-width // columns)
+    padded = F.pad(target, (0, right * columns - width, 0, down * rows - height), value=IGNORE)
+    return padded[..., down // 2 :: down, right // 2 :: right]

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from uvala.config import Config
-from uvala.models.blocks import convolutions, crop, head, pad_to_multiple
+from uvala.models.blocks import convolutions, crop, head, pad_to_multiple, stretched_up
 from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
 from uvala.models.pretrained import RESNETS, load_imagenet, require_published
@@ -91,9 +91,9 @@ class BackboneUNet(nn.Module):
         self.multiple = multiple
         self.slack = slack
         self.encoder = encoder
-        self.up = stretch()
         self.decoders = nn.ModuleList()  # deepest first
         below = encoder.channels[-1]
+        self.up = stretched_up(below, below)  # of every step: it has no weights
         for skip, factor in zip(reversed(encoder.channels[:-1]), reversed(FACTORS), strict=True):
             self.decoders.append(convolutions(skip + below, factor * width, norm="none"))
             below = factor * width
@@ -115,11 +115,6 @@ class BackboneUNet(nn.Module):
 def _rise(up: nn.Module, decode: nn.Module, skip: Tensor, below: Tensor) -> Tensor:
     """One step of the way up: [B, s, h, w], [B, b, h/2, w/2] -> [B, out, h, w]."""
     return decode(torch.cat([skip, up(below)], dim=1))
-
-
-def stretch() -> nn.Upsample:
-    """Bilinear interpolation without weights, corners on corners: [B, C, H, W] -> [B, C, 2H, 2W]."""
-    return nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
 @register_model(paper="arXiv:1505.04597", origin="bubbliiiing/unet-pytorch")
@@ -154,7 +149,7 @@ def resnet50_unet(config: ResNet50UNetConfig) -> BackboneUNet:
         num_classes=config.num_classes,
         width=w,
         # the stem halves before the first map
-        last=nn.Sequential(stretch(), *convolutions(w, w, norm="none")),
+        last=nn.Sequential(stretched_up(w, w), *convolutions(w, w, norm="none")),
         multiple=32,
         slack=1,  # the stem rounds up
     )

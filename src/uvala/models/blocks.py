@@ -30,6 +30,8 @@ __all__ = [
     "max_pool",
     "nearest_up",
     "pad_to_multiple",
+    "repeat_last",
+    "stretched_up",
     "transposed_up",
 ]
 
@@ -69,6 +71,17 @@ def pad_to_multiple(
 def crop(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The upper left corner of `x` of that height and width: undoes `pad_to_multiple`."""
     return x[..., : size[0], : size[1]]
+
+
+def repeat_last(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """`x`, cropped to that height and width, or with its last row and column repeated up to them.
+
+    What a network needs that takes every size as it is: a pooling drops the last of an odd number of rows.
+    """
+    down, right = max(size[0] - x.shape[-2], 0), max(size[1] - x.shape[-1], 0)
+    if down or right:
+        x = F.pad(x, (0, right, 0, down), mode="replicate")
+    return crop(x, size)
 
 
 def convolution(
@@ -224,9 +237,19 @@ def nearest_up(in_channels: int, out_channels: int) -> nn.Module:
     return _NearestUp(in_channels, out_channels)
 
 
-def head(in_channels: int, num_classes: int) -> nn.Conv2d:
-    """Logits by a 1x1 convolution that starts near zero: [B, in, H, W] -> [B, num_classes, H, W]."""
-    return _draw(nn.Conv2d(in_channels, num_classes, kernel_size=1), std=HEAD_SCALE)
+def stretched_up(in_channels: int, out_channels: int) -> nn.Upsample:
+    """Bilinear interpolation without weights, corners on corners: [B, in, H, W] -> [B, in, 2H, 2W].
+
+    It keeps the channels, whatever `out_channels` says.
+    """
+    # align_corners=True: the weights of a pixel depend on the size of the map, so no tile is exact
+    return nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
+
+
+def head(in_channels: int, num_classes: int, *, kernel_size: int = 1) -> nn.Conv2d:
+    """Logits by a convolution that starts near zero: [B, in, H, W] -> [B, num_classes, H, W]. Odd kernels."""
+    conv = nn.Conv2d(in_channels, num_classes, kernel_size, padding=kernel_size // 2)
+    return _draw(conv, std=HEAD_SCALE)
 
 
 class InstanceNorm(nn.Module):

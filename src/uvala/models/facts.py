@@ -1,6 +1,7 @@
 """What a network is like, found by looking: parameters, multiply-adds, the sizes and the context it needs."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from uvala.arrays import Size
+from uvala.errors import ConfigError
 from uvala.models.blocks import InstanceNorm
+from uvala.models.catalog import create_model, recipe_of, without_pretrained
 
 __all__ = ["NetworkFacts", "measure", "multiply_adds", "receptive_field"]
 
 WIDEST_PROBE = 4096  # pixels; a context of 2048 on each side would make tiles pointless
+NARROW = {"width": 4, "widths": 4, "decoder_channels": 4, "fc_width": 8}  # channels: option -> of a twin
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class NetworkFacts:
 
 
 def measure(model: nn.Module, in_channels: int) -> NetworkFacts:
-    """The facts of a network, which stays as it is; a tenth of a second for 2 M parameters."""
+    """The facts of a network, which stays as it is; takes a second or two, for the experiment on context."""
     multiple = int(getattr(model, "multiple", 1))
     return NetworkFacts(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -72,38 +76,79 @@ def _halo(model: nn.Module, in_channels: int, multiple: int) -> int | None:
     norms = nn.GroupNorm | nn.InstanceNorm2d | InstanceNorm
     if not getattr(model, "local", True) or any(isinstance(module, norms) for module in model.modules()):
         return None
-    probe = _positive(model)
-    try:
-        across = _reach(probe, in_channels, multiple, axis=3)
-        down = _reach(probe, in_channels, multiple, axis=2)
-    except _NotLocal:
-        return None
-    return None if across is None or down is None else max(across, down)
+    probe, square = _positive(_narrow(model)), slice(0, multiple)
+    reaches = []
+    for axis in (2, 3):
+        seen = _seen(probe, in_channels, multiple, [square], axis=axis, exactly=True)
+        if seen is None:
+            return None
+        ((first, last),) = seen
+        reaches += [-first, last + 1 - multiple]
+    return max(*reaches, 0)
 
 
-def _reach(probe: nn.Module, in_channels: int, multiple: int, *, axis: int) -> int | None:
-    """How far beyond a square of outputs they still depend on the input; None if beyond the widest probe."""
+def _seen(
+    probe: nn.Module, in_channels: int, multiple: int, parts: Sequence[slice], *, axis: int, exactly: bool
+) -> list[tuple[int, int]] | None:
+    """First and last input that each of these parts of a square of outputs depends on, from where it begins.
+
+    None if that is more than the widest probe, or all.
+    """
     length = 16 * multiple
     while length <= max(WIDEST_PROBE, 16 * multiple):
         start = length // 2  # a multiple: 8 squares or more on the left, one less on the right
         shape = [1, in_channels, multiple, multiple]
         shape[axis] = length
         image = _strip(shape)
-        with torch.enable_grad(), _MeanForMaximum(exactly=True):
-            square = probe(image).narrow(axis, start, multiple)
-            (gradient,) = torch.autograd.grad(square.sum(), image)
-        touched = gradient.movedim(axis, 0).flatten(1).abs().sum(dim=1).nonzero()
-        first, last = int(touched[0]), int(touched[-1])
-        if first > 0 and last < length - 1:
-            return max(start - first, last + 1 - (start + multiple), 0)
+        try:
+            with torch.enable_grad(), _MeanForMaximum(exactly=exactly):
+                square = probe(image).narrow(axis, start, multiple).movedim(axis, 0)
+                seen = [_touched(square[part].sum(), image, axis) for part in parts]
+        except _NotLocal:
+            return None
+        if all(first > 0 and last < length - 1 for first, last in seen):
+            return [(first - start, last - start) for first, last in seen]
         length *= 2
     return None
+
+
+def _touched(output: Tensor, image: Tensor, axis: int) -> tuple[int, int]:
+    """The first and the last row or column of the image that the output depends on."""
+    (gradient,) = torch.autograd.grad(output, image, retain_graph=True)
+    touched = gradient.movedim(axis, 0).flatten(1).abs().sum(dim=1).nonzero()
+    return int(touched[0]), int(touched[-1])
 
 
 def _strip(shape: list[int]) -> Tensor:
     # not constant, for what subtracts a mean; a generator of its own, to leave the global one alone
     noise = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return (noise + 1).requires_grad_()
+
+
+def _narrow(model: nn.Module) -> nn.Module:
+    """A network of the same recipe with few channels, which sees as far; itself if there is none."""
+    try:
+        recipe = recipe_of(model)
+        options = {name: getattr(recipe.config, name) for name in type(recipe.config).model_fields}
+        options |= {name: _fewer(options[name], most) for name, most in NARROW.items() if name in options}
+        with torch.random.fork_rng(devices=[]):  # its weights are no draw of the caller's
+            twin = create_model(recipe.name, **without_pretrained(options))
+    except ConfigError:
+        return model
+    # somebody may have changed a layer since
+    return twin if _windows(twin) == _windows(model) else model
+
+
+def _windows(model: nn.Module) -> list[tuple[Any, ...]]:
+    """How each layer that looks at more than one pixel looks at them."""
+    names = ("kernel_size", "stride", "padding", "dilation")
+    windows = (tuple(getattr(module, name, None) for name in names) for module in model.modules())
+    return [window for window in windows if window[0] not in (None, 1, (1, 1))]
+
+
+def _fewer(width: Any, most: int) -> Any:
+    """That many channels at most; where there are several numbers, of each."""
+    return tuple(min(each, most) for each in width) if isinstance(width, tuple) else min(width, most)
 
 
 def _positive(model: nn.Module) -> nn.Module:
@@ -196,38 +241,21 @@ def receptive_field(model: nn.Module, in_channels: int) -> int | None:
 
     Of convolutions, pooling and interpolation alone: that a norm looks at the whole image does not count. Of
     the pixels in a pooling square, the one that sees most, which is one at its border: there it needs the
-    square's neighbour, too. It does not depend on the width, and narrow networks are faster.
+    square's neighbour, too.
     """
     if (declared := getattr(model, "context", None)) is not None:
         return 2 * int(declared) + 1
     multiple = int(getattr(model, "multiple", 1))
-    probe = _without_norms(_positive(model))
-    try:
-        spans = [_span(probe, in_channels, multiple, axis=axis) for axis in (2, 3)]
-    except _NotLocal:
-        return None
-    return None if None in spans else max(span for span in spans if span is not None)
-
-
-def _span(probe: nn.Module, in_channels: int, multiple: int, *, axis: int) -> int | None:
-    """From the first to the last input that one of the outputs in a square depends on."""
-    length = 16 * multiple
-    while length <= max(WIDEST_PROBE, 16 * multiple):
-        shape = [1, in_channels, multiple, multiple]
-        shape[axis] = length
-        image = _strip(shape)
-        spans = []
-        with torch.enable_grad(), _MeanForMaximum(exactly=False):
-            logits = probe(image)
-            for place in sorted({0, multiple // 2 - 1, multiple // 2, multiple - 1} - {-1}):
-                row = logits.select(axis, length // 2 + place).sum()
-                (gradient,) = torch.autograd.grad(row, image, retain_graph=True)
-                touched = gradient.movedim(axis, 0).flatten(1).abs().sum(dim=1).nonzero()
-                spans.append((int(touched[0]), int(touched[-1])))
-        if all(first > 0 and last < length - 1 for first, last in spans):
-            return max(last - first + 1 for first, last in spans)
-        length *= 2
-    return None
+    probe = _without_norms(_positive(_narrow(model)))
+    rows = sorted({0, multiple // 2 - 1, multiple // 2, multiple - 1} - {-1})
+    parts = [slice(row, row + 1) for row in rows]
+    spans = []
+    for axis in (2, 3):
+        seen = _seen(probe, in_channels, multiple, parts, axis=axis, exactly=False)
+        if seen is None:
+            return None
+        spans += [last + 1 - first for first, last in seen]
+    return max(spans)
 
 
 def _without_norms(probe: nn.Module) -> nn.Module:

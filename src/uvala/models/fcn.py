@@ -55,7 +55,7 @@ class FCN(nn.Module):
         self.multiple = MULTIPLE
         self.padded_to = 1  # but for what `step` says
         self.step = step
-        self.trunk = VGG16(config.in_channels, config.width)
+        self.trunk = VGG16(config.in_channels, config.width, pooled=True)
         fine = self.trunk.channels[2:4][::-1][:skips]  # of pool4, of pool3
         classes = config.num_classes
         self.classify = fully_convolutional(self.trunk.channels[-1], config.fc_width, classes)
@@ -65,8 +65,7 @@ class FCN(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """[B, in_channels, H, W] -> [B, num_classes, H, W]."""
         padded, size = pad_uneven(image, self.step, MULTIPLE)  # [B, in, H', W']
-        maps = self.trunk(padded, partial(run, self))
-        pool5, *finer = [self.trunk.pool(each) for each in reversed(maps)]
+        pool5, *finer = reversed(self.trunk(padded, partial(run, self)))  # [B, 8w, H'/32, W'/32] and so on
         x = run(self, self.classify, pool5)  # [B, num_classes, H'/32, W'/32]
         for up, score, pool in zip(self.ups, self.scores, finer[: len(self.ups)], strict=True):
             x = add_up(up(x), score(pool))  # [B, num_classes, H'/16, W'/16], then H'/8, W'/8

@@ -64,7 +64,7 @@ class CaffeFCN(nn.Module):
         super().__init__()
         self.multiple = MULTIPLE
         self.padded_to = 1
-        self.trunk = VGG16(config.in_channels, config.width, ceil_mode=True)
+        self.trunk = VGG16(config.in_channels, config.width, pooled=True, ceil_mode=True)
         fine = self.trunk.channels[2:4][::-1][:skips]  # of pool4, of pool3
         classes = config.num_classes
         self.classify = valid_classifier(self.trunk.channels[-1], config.fc_width, classes)
@@ -78,8 +78,7 @@ class CaffeFCN(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """[B, in_channels, H, W] -> [B, num_classes, H, W]."""
         x = F.pad(image, (PADDING,) * 4)  # [B, in, H + 198, W + 198]; h and w stand for these
-        maps = self.trunk(x, partial(run, self))
-        pool5, *finer = [self.trunk.pool(each) for each in reversed(maps)]
+        pool5, *finer = reversed(self.trunk(x, partial(run, self)))  # [B, 8w, h/32, w/32] and so on
         x = run(self, self.classify, pool5)  # [B, num_classes, h/32 - 6, w/32 - 6]
         steps = zip(self.ups, self.scores, self.scales, self.offsets, finer[: len(self.ups)], strict=True)
         for up, score, scale, offset, pool in steps:

@@ -8,12 +8,11 @@ after the activation. Its FCN-32s begins at pool4, 1/16 of the size, and leaves 
 
 from functools import partial
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from uvala.config import Config
-from uvala.models.blocks import crop, head
+from uvala.models.blocks import head, repeat_last
 from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
 from uvala.models.vgg import VGG16, pad_uneven
@@ -53,7 +52,7 @@ class DeconvFCN(nn.Module):
         self.padded_to = 1  # but for what `step` says
         self.step = FINEST if skips else self.multiple
         self.skips = skips
-        self.trunk = VGG16(config.in_channels, config.width, stages=stages)
+        self.trunk = VGG16(config.in_channels, config.width, stages=stages, pooled=True)
         # each step up halves the channels, but for the first: VGG16's last two stages are equally wide
         widths = [8 * config.width // 2**step for step in range(stages)]
         inputs = [widths[0], *widths[:-1]]
@@ -64,12 +63,11 @@ class DeconvFCN(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """[B, in_channels, H, W] -> [B, num_classes, H, W]."""
         padded, size = pad_uneven(image, self.step, self.multiple)  # [B, in, H', W']
-        maps = self.trunk(padded, partial(run, self))
-        x, *finer = [self.trunk.pool(each) for each in reversed(maps)]  # [B, 8w, H'/multiple, W'/multiple]
+        x, *finer = reversed(self.trunk(padded, partial(run, self)))  # [B, 8w, H'/multiple, W'/multiple]
         for step, (up, norm) in enumerate(zip(self.ups, self.norms, strict=True)):
             skips = finer[step : step + 1] if step < self.skips else []
             x = run(self, partial(_rise, up, norm), x, *skips)  # twice as high and wide
-        return fill(self.head(x), size)  # [B, num_classes, H, W]
+        return repeat_last(self.head(x), size)  # [B, num_classes, H, W]
 
 
 def _rise(up: nn.Module, norm: nn.Module, x: Tensor, *skips: Tensor) -> Tensor:
@@ -83,14 +81,6 @@ def deconvolution(in_channels: int, out_channels: int) -> nn.Sequential:
     # an output pixel sees 9/4 input pixels on average, and the ReLU halves the variance
     nn.init.normal_(conv.weight, std=(2 / (9 / 4 * in_channels)) ** 0.5)
     return nn.Sequential(conv, nn.ReLU(inplace=True))
-
-
-def fill(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """`x`, cropped to that height and width, or with its last row and column repeated up to them."""
-    down, right = max(size[0] - x.shape[-2], 0), max(size[1] - x.shape[-1], 0)
-    if down or right:
-        x = F.pad(x, (0, right, 0, down), mode="replicate")
-    return crop(x, size)
 
 
 @register_model(paper="arXiv:1411.4038", origin="Andy-zhujunwen/UNET-ZOO", small=SMALL)

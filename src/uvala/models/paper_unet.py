@@ -19,7 +19,16 @@ from torch import Tensor, nn
 
 from uvala.config import Config
 from uvala.errors import ShapeError
-from uvala.models.blocks import Up, bilinear_up, crop, head, make_norm, pad_to_multiple, transposed_up
+from uvala.models.blocks import (
+    Up,
+    bilinear_up,
+    crop,
+    head,
+    make_norm,
+    pad_to_multiple,
+    repeat_last,
+    transposed_up,
+)
 from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
 
@@ -73,6 +82,10 @@ class PaperUNet(nn.Module):
         up = {"transposed": transposed_up, "bilinear": bilinear_up}[config.up]
         self.multiple = 2 ** (config.depth - 1)
         self.padded_to = 1  # what sizes lack is mirrored too, not repeated
+        # With padding and several poolings a skip may have two rows or more that what comes up has lost, and
+        # its middle is taken: where that begins depends on the size of the whole image, which a tile does not
+        # know. With one pooling only the last row can be lost.
+        self.local = not (config.padding and config.depth > 2)
         self.frame = _frame(config)
         self.crops = self.frame.crops
         self.smallest = self.frame.smallest
@@ -94,7 +107,7 @@ class PaperUNet(nn.Module):
         x = run(self, self.encoders[-1], x)
         for up, decode in zip(self.ups, self.decoders, strict=True):
             x = run(self, partial(_rise, up, decode), skips.pop(), x)  # [B, w * 2^i, 2h - 4, 2w - 4]
-        return self.frame.fit(self.head(x), image)  # [B, num_classes, H', W']
+        return self.frame.fit(self.head(x), (image.shape[-2], image.shape[-1]))  # [B, num_classes, H', W']
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the logits for an image of that size; 0 where it is too small."""
@@ -105,7 +118,7 @@ class _Frame(NamedTuple):
     """What becomes of the border: before the network, after it, and what that means for sizes."""
 
     extend: Callable[[Tensor], Tensor]
-    fit: Callable[[Tensor, Tensor], Tensor]
+    fit: Callable[[Tensor, tuple[int, int]], Tensor]
     output_size: Callable[[int], int]
     crops: int = 0
     smallest: int = 1
@@ -114,7 +127,7 @@ class _Frame(NamedTuple):
 def _frame(config: PaperUNetConfig) -> _Frame:
     multiple = 2 ** (config.depth - 1)
     if config.padding:
-        return _Frame(partial(_at_least, size=multiple), _repeat_last, int)
+        return _Frame(partial(_at_least, size=multiple), repeat_last, int)
     # each level loses 4 pixels on the way down, twice what is lost below, and 4 on the way up, per axis;
     # summed up, that is 12 * multiple - 8
     crops = 6 * multiple - LOST
@@ -146,7 +159,7 @@ def _require(image: Tensor, *, smallest: int, crops: int) -> Tensor:
     return image
 
 
-def _as_it_is(logits: Tensor, image: Tensor) -> Tensor:
+def _as_it_is(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return logits
 
 
@@ -167,22 +180,12 @@ def _mirror(image: Tensor, *, multiple: int, crops: int) -> Tensor:
     return image
 
 
-def _cut(logits: Tensor, image: Tensor) -> Tensor:
-    height, width = image.shape[-2:]
-    return crop(logits[..., LOST:, LOST:], (height, width))
+def _cut(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    return crop(logits[..., LOST:, LOST:], size)
 
 
 def _at_least(image: Tensor, *, size: int) -> Tensor:
     return pad_to_multiple(image, 1, at_least=size)[0]
-
-
-def _repeat_last(logits: Tensor, image: Tensor) -> Tensor:
-    """As large as the image: a pooling drops the last of an odd number of rows, so logits may lack some."""
-    height, width = image.shape[-2:]
-    down, right = height - logits.shape[-2], width - logits.shape[-1]
-    if down > 0 or right > 0:
-        logits = F.pad(logits, (0, max(right, 0), 0, max(down, 0)), mode="replicate")
-    return crop(logits, (height, width))
 
 
 def _rise(up: nn.Module, decode: nn.Module, skip: Tensor, below: Tensor) -> Tensor:

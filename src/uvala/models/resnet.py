@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from uvala.models.checkpointing import call
+
 __all__ = ["LAYERS", "BlockKind", "Layers", "ResNet"]
 
 BlockKind = Literal["basic", "bottleneck"]
@@ -18,10 +20,6 @@ Count = Annotated[int, Field(ge=1)]
 Layers = tuple[Count, Count, Count, Count]
 EXPANSION: dict[BlockKind, int] = {"basic": 1, "bottleneck": 4}
 LAYERS = (3, 4, 6, 3)  # blocks per layer of ResNet-34 and of ResNet-50, table 1
-
-
-def _call(stage: nn.Module, x: Tensor) -> Tensor:
-    return stage(x)
 
 
 class ResNet(nn.Module):
@@ -64,7 +62,7 @@ class ResNet(nn.Module):
                 blocks.append(ResidualBlock(after, after, kind=block, stride=1, dilation=dilation))
             self.stages.append(nn.Sequential(pool, *blocks) if index == 0 else nn.Sequential(*blocks))
 
-    def forward(self, image: Tensor, through: Callable[[nn.Module, Tensor], Tensor] = _call) -> list[Tensor]:
+    def forward(self, image: Tensor, through: Callable[[nn.Module, Tensor], Tensor] = call) -> list[Tensor]:
         """[B, in_channels, H, W] -> maps of strides 2, 4, 8, 16, 32.
 
         through: calls a stage; a network that can checkpoint hands in `partial(run, self)`.

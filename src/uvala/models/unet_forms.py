@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from uvala.config import Config
-from uvala.models.blocks import HEAD_SCALE, Concatenate, convolutions, head, max_pool, transposed_up
+from uvala.models.blocks import Concatenate, convolutions, head, max_pool, stretched_up, transposed_up
 from uvala.models.catalog import register_model
 from uvala.models.unet import UNet
 
@@ -24,7 +24,6 @@ __all__ = [
     "minimal_unet",
     "pytorch_unet",
     "pytorch_unet_512",
-    "stretched_up",
     "unet8",
     "unet32",
 ]
@@ -153,7 +152,7 @@ def unet8(config: UNet8Config) -> UNet:
         up=NormedUp,
         merge=partial(Concatenate, up_first=True),
         decode=block,
-        head=wide_head,
+        head=partial(head, kernel_size=3),
     )
 
 
@@ -206,24 +205,9 @@ class NormedUp(nn.Module):
         return self.norm(self.up(x)).relu()
 
 
-def stretched_up(in_channels: int, width: int) -> nn.Upsample:
-    """Bilinear interpolation without weights, corners on corners: [B, in, H, W] -> [B, in, 2H, 2W]."""
-    # align_corners=True: the weights of a pixel depend on the size of the map, so no tile is exact
-    return nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
-
-
 def kept_up(in_channels: int, width: int) -> nn.ConvTranspose2d:
     """Learned upsampling that keeps the channels: [B, in, H, W] -> [B, in, 2H, 2W]."""
     return transposed_up(in_channels, in_channels)
-
-
-def wide_head(in_channels: int, num_classes: int) -> nn.Conv2d:
-    """Logits by a 3x3 convolution that starts near zero: [B, in, H, W] -> [B, num_classes, H, W]."""
-    conv = nn.Conv2d(in_channels, num_classes, kernel_size=3, padding=1)
-    nn.init.normal_(conv.weight, std=HEAD_SCALE)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
 
 
 def no_head(in_channels: int, num_classes: int) -> nn.Identity:

@@ -21,10 +21,10 @@ from uvala.models.blocks import (
     head,
     max_pool,
     nearest_up,
+    stretched_up,
 )
 from uvala.models.catalog import register_model
 from uvala.models.unet import UNet
-from uvala.models.unet_forms import stretched_up
 
 __all__ = [
     "UNetDictConfig",

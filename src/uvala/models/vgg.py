@@ -4,12 +4,14 @@ Simonyan & Zisserman (2014), arXiv:1409.1556, table 1, column D: thirteen 3x3 co
 pooling between them, no norm. The classifier behind them belongs to the networks that use it.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvala.models.blocks import convolutions
+from uvala.models.checkpointing import call
 
 __all__ = ["VGG16", "pad_uneven"]
 
@@ -17,44 +19,49 @@ COUNTS = (2, 2, 3, 3, 3)  # convolutions per stage
 FACTORS = (1, 2, 4, 8, 8)  # channels per stage, in widths
 
 
-def _call(stage: nn.Module, x: Tensor) -> Tensor:
-    return stage(x)
-
-
 class VGG16(nn.Module):
-    """Image, float [B, in_channels, H, W] -> five maps, each as it is before its pooling.
+    """Image, float [B, in_channels, H, W] -> five maps, each as it is before its pooling, or after it.
 
-    The i-th map is [B, channels[i], H / 2**i, W / 2**i]: strides 1, 2, 4, 8, 16. Odd sizes are rounded down
-    when they are halved, or up with `ceil_mode`, as Caffe's pooling does.
+    The i-th map is [B, channels[i], H / 2**i, W / 2**i], strides 1, 2, 4, 8, 16; or, with `pooled`, half as
+    high and wide. Odd sizes are rounded down when they are halved, or up with `ceil_mode`, as Caffe's pooling
+    does.
 
     stages: fewer than five, for a network that does not use the deepest.
     """
 
     def __init__(
-        self, in_channels: int, width: int = 64, *, stages: int = len(COUNTS), ceil_mode: bool = False
+        self,
+        in_channels: int,
+        width: int = 64,
+        *,
+        stages: int = len(COUNTS),
+        pooled: bool = False,
+        ceil_mode: bool = False,
     ) -> None:
         super().__init__()
         self.channels = [width * factor for factor in FACTORS[:stages]]  # 64, 128, 256, 512, 512
-        self.ceil_mode = ceil_mode
-        inputs = [in_channels, *self.channels[:-1]]
-        self.stages = nn.ModuleList(
-            convolutions(before, after, count=count, norm="none")
-            for before, after, count in zip(inputs, self.channels, COUNTS[:stages], strict=True)
-        )
+        self.stages = nn.ModuleList()
+        before = in_channels
+        for index, (width, count) in enumerate(zip(self.channels, COUNTS[:stages], strict=True)):
+            parts = OrderedDict(convolutions(before, width, count=count, norm="none").named_children())
+            if pooled or index > 0:
+                # in the stage, so that what is pooled need not be kept where the stage is checkpointed
+                parts["pool"] = nn.MaxPool2d(kernel_size=2, ceil_mode=ceil_mode)
+                parts.move_to_end("pool", last=pooled)
+            self.stages.append(nn.Sequential(parts))
+            before = width
 
-    def forward(self, image: Tensor, through: Callable[[nn.Module, Tensor], Tensor] = _call) -> list[Tensor]:
-        """[B, in_channels, H, W] -> maps of strides 1, 2, 4, 8, 16.
+    def forward(self, image: Tensor, through: Callable[[nn.Module, Tensor], Tensor] = call) -> list[Tensor]:
+        """[B, in_channels, H, W] -> maps of strides 1, 2, 4, 8, 16; of 2, 4, 8, 16, 32 if `pooled`.
 
         through: calls a stage; a network that can checkpoint hands in `partial(run, self)`.
         """
-        maps = [through(self.stages[0], image)]  # [B, w, H, W]
-        for stage in self.stages[1:]:
-            maps.append(through(stage, self.pool(maps[-1])))  # [B, channels[i], H/2^i, W/2^i]
+        maps = []
+        x = image
+        for stage in self.stages:
+            x = through(stage, x)  # [B, channels[i], H/2^i, W/2^i], or with 2^(i+1) if `pooled`
+            maps.append(x)
         return maps
-
-    def pool(self, x: Tensor) -> Tensor:
-        """The largest of each 2x2 square: [B, C, H, W] -> [B, C, H/2, W/2]."""
-        return F.max_pool2d(x, 2, ceil_mode=self.ceil_mode)
 
 
 def pad_uneven(image: Tensor, step: int, multiple: int) -> tuple[Tensor, tuple[int, int]]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
-from uvala.models.unet_forms import PytorchUNetConfig
+from uvala.config import Config
 from uvala.weights.form import Form, Options, Shapes
+from uvala.weights.unet_names import IN_A_ROW, double_convolutions
 
-__all__ = ["ORIGINS"]
+__all__ = ["ORIGINS", "names", "read"]
 
 
-def _read(shapes: Shapes, hints: Options) -> Options:
+def read(shapes: Shapes, hints: Options) -> Options:
+    """The options of `pytorch_unet`, and of what has the same keys."""
     width, in_channels, *_ = shapes["inc.double_conv.0.weight"]
     return {
         "in_channels": in_channels,
@@ -18,19 +20,15 @@ def _read(shapes: Shapes, hints: Options) -> Options:
     }
 
 
-def _names(config: PytorchUNetConfig) -> Iterator[tuple[str, str]]:
+def names(config: Config) -> Iterator[tuple[str, str]]:
+    """The names of its UNet, which are the same for all options."""
     levels = ["inc", *(f"down{level}.maxpool_conv.1" for level in range(1, 5))]
-    blocks = [(f"encoders.{level}", theirs) for level, theirs in enumerate(levels)]
-    blocks += [(f"decoders.{step}", f"up{step + 1}.conv") for step in range(4)]
-    for ours, theirs in blocks:
-        # convolution, norm, ReLU, convolution, norm, ReLU in one row
-        yield f"{ours}.0.0", f"{theirs}.double_conv.0"
-        yield f"{ours}.0.1", f"{theirs}.double_conv.1"
-        yield f"{ours}.1.0", f"{theirs}.double_conv.3"
-        yield f"{ours}.1.1", f"{theirs}.double_conv.4"
+    blocks = [(f"encoders.{level}", f"{theirs}.double_conv") for level, theirs in enumerate(levels)]
+    blocks += [(f"decoders.{step}", f"up{step + 1}.conv.double_conv") for step in range(4)]
+    yield from double_convolutions(blocks, IN_A_ROW)
     for step in range(4):
         yield f"ups.{step}", f"up{step + 1}.up"
     yield "head", "outc.conv"
 
 
-ORIGINS = {"milesial": (Form("UNet of unet/unet_model.py", "pytorch_unet", _read, _names),)}
+ORIGINS = {"milesial": (Form("UNet of unet/unet_model.py", "pytorch_unet", read, names),)}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from uvala.models.unet_forms import UNet32Config
 from uvala.weights.form import Form, Options, Shapes
+from uvala.weights.unet_names import IN_A_ROW, double_convolutions
 
 __all__ = ["ORIGINS"]
 
@@ -17,14 +18,9 @@ def _read(shapes: Shapes, hints: Options) -> Options:
 
 
 def _names(config: UNet32Config) -> Iterator[tuple[str, str]]:
-    blocks = [(f"encoders.{level}", f"conv{level + 1}") for level in range(5)]
-    blocks += [(f"decoders.{step}", f"conv{step + 6}") for step in range(4)]
-    for ours, theirs in blocks:
-        # convolution, norm, ReLU, convolution, norm, ReLU in one row
-        yield f"{ours}.0.0", f"{theirs}.conv.0"
-        yield f"{ours}.0.1", f"{theirs}.conv.1"
-        yield f"{ours}.1.0", f"{theirs}.conv.3"
-        yield f"{ours}.1.1", f"{theirs}.conv.4"
+    blocks = [(f"encoders.{level}", f"conv{level + 1}.conv") for level in range(5)]
+    blocks += [(f"decoders.{step}", f"conv{step + 6}.conv") for step in range(4)]
+    yield from double_convolutions(blocks, IN_A_ROW)
     for step in range(4):
         yield f"ups.{step}", f"up{step + 6}"
     yield "head", "conv10"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from uvala.models.unet_forms import UNet8Config
 from uvala.weights.form import Form, Options, Shapes
+from uvala.weights.unet_names import VGG_BLOCK, double_convolutions
 
 __all__ = ["ORIGINS"]
 
@@ -16,10 +17,7 @@ def _read(shapes: Shapes, hints: Options) -> Options:
 def _names(config: UNet8Config) -> Iterator[tuple[str, str]]:
     blocks = [(f"encoders.{level}", f"layer{level + 1}_conv") for level in range(5)]
     blocks += [(f"decoders.{step}", f"layer{step + 6}_conv") for step in range(4)]
-    for ours, theirs in blocks:
-        for index in range(2):
-            yield f"{ours}.{index}.0", f"{theirs}.conv{index + 1}"
-            yield f"{ours}.{index}.1", f"{theirs}.bn{index + 1}"
+    yield from double_convolutions(blocks, VGG_BLOCK)
     for step in range(4):
         yield f"ups.{step}.up", f"deconv{step + 1}.conv1"
         yield f"ups.{step}.norm", f"deconv{step + 1}.bn1"
