@@ -183,9 +183,7 @@ def memory() -> None:
 
     Kept: after the forward pass, for the way back. Peak: the most at any time, scratch memory included.
     """
-    print(
-        "| network | image | kept without, MB | kept with | peak without | peak with | ratio | s without | s with |"
-    )
+    print("| network | image | kept, MB | checkpointed | peak, MB | checkpointed | ratio | s | s |")
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
     for name, side, batch in STEPS:
         plain, saving = (measured_step(name, side, batch, flag) for flag in ("0", "1"))

@@ -66,7 +66,15 @@ def storage_errors(path: Path) -> Iterator[None]:
                 expected="room on that disk",
                 fix="free some space or choose another --out; the file is not there in part",
             ) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
+        if error.errno in {
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOTDIR,
+            errno.EISDIR,
+            errno.EEXIST,
+            errno.ENOENT,
+        }:
             raise StorageError(
                 found=f"{path}, which cannot be written ({os.strerror(error.errno)})",
                 expected="a place that this user may write to",

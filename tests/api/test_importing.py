@@ -1,5 +1,6 @@
 """Another project's checkpoint becomes a run."""
 
+import argparse
 import json
 
 import numpy as np
@@ -49,10 +50,10 @@ class TestRun:
         np.testing.assert_allclose(predicted.probabilities[1], foreground.numpy(), atol=1e-5)
         assert predicted.encoding.names == ("background", "foreground")
 
-    def test_scores_images_that_it_never_saw_as_a_test(self, tmp_path, disc_data):
+    def test_scores_masks_whatever_their_values_are(self, tmp_path, disc_data):
         path, _ = checkpoint(tmp_path, num_classes=2)
         run, _ = import_weights(path, tmp_path / "run", classes=["background", "disc"])
-        scores = uvala.load_run(run.path).evaluate(disc_data, subset="all")
+        scores = uvala.load_run(run.path).evaluate(disc_data, subset="all")  # 0 and 255
         assert len(scores.images) == 12
 
     def test_card_says_where_the_weights_came_from(self, tmp_path):
@@ -118,6 +119,20 @@ class TestRefused:
         with pytest.raises(UvalaError, match=hint):
             import_weights(path, tmp_path / "run", origin="milesial", hints={hint: 1})
 
+    def test_weights_that_are_no_numbers(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        state = torch.load(path, weights_only=True)
+        state["outc.conv.bias"][1] = float("nan")
+        torch.save(state, path)
+        with pytest.raises(WeightsError, match=r"outc\.conv\.bias"):
+            import_weights(path, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_file_that_is_no_checkpoint_is_told_by_its_beginning(self, tmp_path):
+        (tmp_path / "page.pth").write_text("<!DOCTYPE html>")
+        with pytest.raises(WeightsError, match="<!DOCTYPE html>"):
+            import_weights(tmp_path / "page.pth", tmp_path / "run")
+
     def test_labels_of_nnunet_that_are_regions(self, tmp_path):
         model = create_model("plain_conv_unet", in_channels=1, num_classes=2, widths=(4, 8), strides=(1, 2))
         dataset = {"labels": {"background": 0, "whole": [1, 2], "core": 2}}
@@ -177,7 +192,7 @@ class TestNormalisation:
         with pytest.raises(ConfigError, match="white"):
             import_weights(path, tmp_path / "run", white=white)
 
-    def test_blue_green_red_is_turned_to_red_green_blue(self, tmp_path):
+    def test_networks_that_expect_blue_green_red_get_them(self, tmp_path):
         options = {"width": 2, "fc_width": 4, "num_classes": 2}
         path, model = checkpoint(tmp_path, name="fcn32s_caffe", origin="caffe_fcn", **options)
         run, _ = import_weights(path, tmp_path / "run", origin="caffe_fcn")
@@ -188,6 +203,40 @@ class TestNormalisation:
             logits = model(torch.from_numpy(theirs.copy()).permute(2, 0, 1)[None].float())
         predicted = uvala.load_run(run.path).predict(image).probabilities
         np.testing.assert_allclose(predicted, logits.softmax(dim=1)[0].numpy(), atol=1e-4)
+
+    def test_is_said_in_words(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        run, _ = import_weights(path, tmp_path / "run", mean=[0.5], std=[0.25, 0.5, 1])
+        assert "images are divided by 255, less 0.5, 0.5, 0.5, divided by 0.25, 0.5, 1" in run.card.data.notes
+        assert run.card.normalisation.low == (63.75, 0.0, -127.5)
+
+    def test_numbers_that_do_not_fit_the_channels_are_refused(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        with pytest.raises(ConfigError, match="2 numbers to normalise 3 channels"):
+            import_weights(path, tmp_path / "run", mean=[0.5, 0.5])
+
+
+class TestWrapped:
+    """What trainers put around a network is taken off, and said."""
+
+    def test_tensors_beside_the_network_are_left_out(self, tmp_path):
+        path, model = checkpoint(tmp_path)
+        state = {f"model.{key}": value for key, value in torch.load(path, weights_only=True).items()}
+        torch.save({"state_dict": {**state, "loss.weight": torch.ones(4)}, "epoch": 3}, path)
+        run, _ = import_weights(path, tmp_path / "run")
+        assert any("loss.weight" in note for note in run.card.data.notes)
+        assert run.model().state_dict().keys() == model.state_dict().keys()
+
+    def test_arguments_of_a_script_may_lie_beside(self, tmp_path):
+        path, _ = checkpoint(tmp_path)
+        state = torch.load(path, weights_only=True)
+        torch.save({"model": state, "args": argparse.Namespace(lr=0.1, device="cuda")}, path)
+        import_weights(path, tmp_path / "run")
+
+    def test_what_was_said_is_not_called_a_default(self, tmp_path):
+        path, _ = checkpoint(tmp_path, name="r2unet", origin="zoo_r2unet")
+        run, _ = import_weights(path, tmp_path / "run", hints={"steps": 2})
+        assert not any("default" in note for note in run.card.data.notes)
 
 
 class TestExport:
@@ -213,6 +262,14 @@ class TestExport:
         run, _ = import_weights(path, tmp_path / "run", hints={"steps": 3})
         _, options = export_weights(run.path, tmp_path / "back.pth", to="zoo_r2unet")
         assert options == {"steps": 3}
+
+    def test_of_channels_in_reverse_gives_the_weights_that_came(self, tmp_path):
+        path, _ = checkpoint(tmp_path, name="unetpp", origin="nested_unet", width=32)
+        run, _ = import_weights(path, tmp_path / "run")
+        assert run.card.normalisation.reverse_channels
+        export_weights(run.path, tmp_path / "back.pth", to="nested_unet")
+        came, back = (torch.load(each, weights_only=True) for each in (path, tmp_path / "back.pth"))
+        assert all(torch.equal(back[key], value) for key, value in came.items())
 
     def test_of_a_segnet_that_halves_is_refused_where_theirs_does_not(self, tmp_path):
         model = create_model("segnet", in_channels=3, num_classes=2, width=2)

@@ -42,11 +42,16 @@ class TestSegNet:
     """Its keys do not tell how its pooling strides."""
 
     def test_stride_is_1_unless_said_otherwise(self):
-        state = to_peer("zoo_segnet", create_model("segnet", **SEGNET))
+        state = to_peer("zoo_segnet", create_model("segnet", pool_stride=1, **SEGNET))
         assert recipe_of(from_peer("zoo_segnet", state)).config.pool_stride == 1
 
     def test_stride_2_is_a_hint(self):
-        assert_there_and_back("zoo_segnet", "segnet", hints={"pool_stride": 2}, pool_stride=2, **SEGNET)
+        state = to_peer("zoo_segnet", create_model("segnet", pool_stride=1, **SEGNET))
+        assert recipe_of(from_peer("zoo_segnet", state, pool_stride=2)).config.pool_stride == 2
+
+    def test_stride_2_has_no_way_back_to_a_network_that_cannot_have_it(self):
+        with pytest.raises(WeightsError, match="pool_stride=2"):
+            to_peer("zoo_segnet", create_model("segnet", pool_stride=2, **SEGNET))
 
 
 def test_checkpoint_of_another_backbone_is_answered_with_what_is_missing():

@@ -2,6 +2,7 @@
 
 import io
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +42,15 @@ def import_weights(
     hints: Mapping[str, Any] | None = None,
     classes: Sequence[str] = (),
     white: float = WHITE,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
 ) -> tuple[RunFolder, Match]:
     """A run folder with the network of another project's checkpoint, and what was recognised.
 
     path: .safetensors, or a file of torch.save (read without running code of its own). out: a new folder.
     origin, hints: as for `uvala.weights.peers.from_peer`. classes: their names, the background's first.
-    white: intensity of the images that their code turned into 1 before its normalisation.
+    white: intensity of the images that their code turned into 1 before its normalisation. mean, std: of that
+    normalisation, a number or one for each channel; without them, those of the origin.
 
     Images are scaled as the origin's own code does by default, and a network that crops its border gets it
     mirrored. Raises WeightsError for a checkpoint that does not fit, ConfigError for the wrong number of
@@ -56,15 +60,36 @@ def import_weights(
         raise ConfigError(
             found=f"white = {white}", expected="an intensity above 0", fix="leave it out, or mend it"
         )
+    run = create_run(Path(out).expanduser())
+    try:
+        return run, _import(Path(path), run, origin, hints or {}, classes, (white, tuple(mean), tuple(std)))
+    except BaseException:
+        # it was new or empty before: nothing is left of an import that came to nothing
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]
+"""What becomes 1, and the mean and deviation that are then taken; none: the origin's."""
+
+
+def _import(
+    path: Path,
+    run: RunFolder,
+    origin: str,
+    hints: Mapping[str, Any],
+    classes: Sequence[str],
+    scaling: Scaling,
+) -> Match:
     checkpoint = read_checkpoint(path)
     training = read_training(checkpoint.extras)
     told = {"activation": training.options["activation"]} if training and training.options else {}
-    match = match_peer(origin, checkpoint.tensors, {**told, **(hints or {})})
+    match = match_peer(origin, checkpoint.tensors, {**told, **hints})
     model, options = _for_images(load_match(match, checkpoint.tensors), match)
     in_channels, logits = _channels(match)
     names = classes or (training.names if training and len(training.names) == logits else ())
     encoding = _encoding(max(logits, 2), names, checkpoint.extras.get("mask_values"))
-    normalisation = _normalisation(match, white, training.schemes if training else ())
+    normalisation, said = _normalisation(match, scaling, training.schemes if training else ())
     facts = measure(model, in_channels)
     card = Card(
         uvala=uvala.__version__,
@@ -86,25 +111,25 @@ def import_weights(
         data=DataCard(
             channels=in_channels if in_channels in (1, 3) else None,
             imported=f"{match.origin}: {match.form.title}",
-            notes=_notes(match, Path(path), normalisation),
+            notes=(
+                f"weights of {path.name}, a checkpoint of {match.origin} ({match.form.title})",
+                *_notes(match, said, checkpoint.outside),
+            ),
         ),
         training=TrainingCard(finished=True),
     )
-    run = create_run(Path(out).expanduser())
     plan = Plan(model=ModelConfig(name=match.recipe.name, options=options), normalisation=normalisation)
     write_plan(run.plan_path, plan, {"model.name": f"the network of {match.origin}'s {match.form.title}"})
     run.write_split(Split(origin=f"the network came from {match.origin} and knows no images"))
     run.write_weights(model.state_dict())
     run.write_card(card)
-    return run, match
+    return match
 
 
 def _for_images(model: nn.Module, match: Match) -> tuple[nn.Module, dict[str, Any]]:
     """The network as images of any size need it, and its options."""
     options = match.recipe.config.model_dump(exclude={"in_channels", "num_classes"}, mode="json")
     state = model.state_dict()
-    if match.form.blue_first:
-        state[match.form.blue_first] = state[match.form.blue_first].flip(1)
     if options.get("borders") == "valid":
         # the weights are the same for both; masks are wanted for the whole image
         options["borders"] = "mirror"
@@ -196,11 +221,12 @@ SCHEMES: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
 """nnU-Net's name of a normalisation -> what `Form.scale` calls it."""
 
 
-def _normalisation(match: Match, white: float, schemes: Sequence[str]) -> Normalisation:
-    """What makes of intensities just what the origin's own code makes of them."""
+def _normalisation(match: Match, scaling: Scaling, schemes: Sequence[str]) -> tuple[Normalisation, str]:
+    """What makes of intensities just what the origin's own code makes of them, and the same in words."""
     channels = _channels(match)[0]
+    white, mean, std = scaling
     scale = match.form.scale
-    if schemes:
+    if schemes and not mean:
         if len(set(schemes)) > 1 or schemes[0] not in SCHEMES:
             raise ConfigError(
                 found=f"a network of nnU-Net that normalises by {', '.join(dict.fromkeys(schemes))}",
@@ -208,29 +234,48 @@ def _normalisation(match: Match, white: float, schemes: Sequence[str]) -> Normal
                 fix="use uvala.from_peer, and normalise its input yourself",
             )
         scale = SCHEMES[schemes[0]]
+    if mean or std:
+        scale = (mean or (0.0,), std or (1.0,))
     if scale is None:
-        return Normalisation(by="image", levels="deviation", limit=None)
-    means, deviations = (values if len(values) == channels else (values[0],) * channels for values in scale)
+        settings = Normalisation(by="image", levels="deviation", limit=None)
+        return settings, "images are normalised by their own mean and deviation"
+    means, deviations = (_for_each(values, channels) for values in scale)
     pairs = list(zip(means, deviations, strict=True))
-    if match.form.blue_first:
+    words = f"images are divided by {white:g}"
+    if set(pairs) != {(0.0, 1.0)}:
+        told = [", ".join(f"{value:g}" for value in values) for values in (means, deviations)]
+        words += f", less {told[0]}, divided by {told[1]}"
+    reverse = match.form.blue_first and channels == 3
+    if reverse:
         pairs.reverse()
+        words += ", with the channels in the order blue, green, red"
     return Normalisation(
         limit=None,
+        reverse_channels=reverse,
         low=tuple(white * (mean - deviation) for mean, deviation in pairs),
         high=tuple(white * (mean + deviation) for mean, deviation in pairs),
+    ), words
+
+
+def _for_each(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    """One number for each channel; ConfigError if there are neither as many nor one."""
+    if len(values) == channels:
+        return tuple(values)
+    if len(values) == 1 or channels == 1:
+        return (values[0],) * channels
+    raise ConfigError(
+        found=f"{len(values)} numbers to normalise {channels} channels by",
+        expected=f"{channels}, or one for all",
+        fix="give --mean and --std as the network was trained with",
     )
 
 
-def _notes(match: Match, path: Path, normalisation: Normalisation) -> tuple[str, ...]:
-    notes = [f"weights of {path.name}, a checkpoint of {match.origin} ({match.form.title})"]
-    if normalisation.by == "image":
-        notes.append("images are normalised by their own mean and deviation, as there")
-    else:
-        ranges = {
-            f"{low:g} to {high:g}" for low, high in zip(normalisation.low, normalisation.high, strict=True)
-        }
-        notes.append(f"intensities of {', '.join(sorted(ranges))} become -1 to 1, as there")
+def _notes(match: Match, normalised: str, outside: Sequence[str]) -> list[str]:
+    notes = [normalised]
+    if outside:
+        more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
+        notes.append(f"left out, as no part of the network: {', '.join(outside[:3])}{more}")
     if match.assumed:
         assumed = ", ".join(f"{name} = {value}" for name, value in match.assumed.items())
         notes.append(f"taken as {match.origin} has it by default, since the keys do not tell: {assumed}")
-    return tuple([*notes, match.form.note] if match.form.note else notes)
+    return [*notes, match.form.note] if match.form.note else notes

@@ -107,9 +107,18 @@ class Run:
         they are called now, and "test" is every image that is neither; a data set of which it knows no image
         is split as its own folders or lists say. SplitError if the subset has no images.
         """
-        dataset = read_dataset(data, encoding=self.card.encoding, channels=self.card.data.channels)
+        dataset = self._dataset(data)
         samples = self._samples(dataset, subset, None if split is None else Path(split))
         return score_samples(self.predictor, dataset, samples, subset=subset, progress=progress)
+
+    def _dataset(self, data: str | Path) -> Dataset:
+        channels = self.card.data.channels
+        if self.card.data.imported:
+            # its network knows nothing of masks: those of the data say for themselves what they mean
+            dataset = read_dataset(data, channels=channels)
+            if dataset.encoding.num_classes == self.card.network.num_classes:
+                return dataset
+        return read_dataset(data, encoding=self.card.encoding, channels=channels)
 
     def _samples(self, dataset: Dataset, subset: str, file: Path | None) -> tuple[Sample, ...]:
         if subset not in SUBSETS:

@@ -29,6 +29,11 @@ def command(
             metavar="N",
         ),
     ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(help="Mean that it then subtracted; default the project's.", metavar="N[,N...]"),
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Deviation that it divided by.", metavar="N[,N...]")] = None,
     hint: Annotated[
         list[str] | None,
         typer.Option("--hint", help="What the keys cannot tell; may be repeated.", metavar="OPTION=VALUE"),
@@ -42,14 +47,33 @@ def command(
     hints = dict(parse_assignment(text) for text in hint or [])
     names = [name.strip() for name in classes.split(",")] if classes else []
     run, match = import_weights(
-        file, out, origin=origin, hints=hints, classes=names, white=WHITE if white is None else white
+        file,
+        out,
+        origin=origin,
+        hints=hints,
+        classes=names,
+        white=WHITE if white is None else white,
+        mean=_numbers(mean),
+        std=_numbers(std),
     )
     network = run.card.network
     console.print(
-        f"{match.origin}: {match.form.title} -> {network.name}, {network.in_channels} channels, "
+        f"{match.origin}: {match.form.title} -> {network.name}, {network.in_channels} "
+        f"channel{'s' * (network.in_channels != 1)}, "
         f"{network.num_classes} classes, {network.parameters / 1e6:.1f} M parameters",
         markup=False,
     )
     for note in run.card.data.notes[1:]:
         console.print(note, markup=False)
     console.print(f"run: {run.path}", markup=False)
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    from uvala.errors import ConfigError
+
+    try:
+        return tuple(float(number) for number in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(
+            found=f"'{text}'", expected="numbers with commas between them", fix="such as 0.485,0.456,0.406"
+        ) from None

@@ -25,5 +25,8 @@ class Normalisation(Config):
         gt=0,
         description="values beyond this on either side are clipped to it; none: nothing is clipped",
     )
+    reverse_channels: bool = Field(
+        False, description="give the network the channels in reverse order: blue, green, red"
+    )
     low: tuple[float, ...] = Field((), description="darkest level of each channel, in units of the file")
     high: tuple[float, ...] = Field((), description="brightest level of each channel, in units of the file")

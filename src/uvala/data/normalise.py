@@ -38,7 +38,7 @@ def normalise(image: ImageArray, settings: Normalisation) -> NDArray[np.float32]
         scaled = np.nan_to_num(scaled, copy=False, nan=-1.0, posinf=end, neginf=-end)
     if fixed.limit is not None:
         scaled = np.clip(scaled, -fixed.limit, fixed.limit)
-    return np.asarray(scaled, np.float32)
+    return np.ascontiguousarray(scaled[::-1] if fixed.reverse_channels else scaled, np.float32)
 
 
 def _percentiles(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -123,7 +123,7 @@ def model_facts(name: str) -> dict[str, Any]:
 
 def recipe_of(model: nn.Module) -> Recipe:
     """The name and the config that `create_model` made this network from; ConfigError if it did not."""
-    recipe = vars(model).get("recipe")
+    recipe = vars(model).get("recipe") if isinstance(model, nn.Module) else None
     if not isinstance(recipe, Recipe):
         raise ConfigError(
             found=f"a {type(model).__name__} that uvala did not make",

@@ -145,7 +145,7 @@ def open_run(path: str | Path) -> RunFolder:
         )
         raise RunError(
             found=f"no folder {folder}",
-            expected="a run folder made by `uvala train`",
+            expected="a run folder, made by `uvala train` or `uvala import-weights`",
             fix=did_you_mean(folder.name, near) if near else "check the path",
         )
     _read_card(folder)
@@ -173,7 +173,7 @@ def _read_card(folder: Path) -> Card:
         inner = [each.parent.name for each in sorted(folder.glob("*/card.json"))]
         raise RunError(
             found=f"{folder}, which has no card.json",
-            expected="a run folder made by `uvala train`",
+            expected="a run folder, made by `uvala train` or `uvala import-weights`",
             fix=f"did you mean {folder / inner[-1]}?" if inner else "give the folder that --out named",
         )
     content = _read_json(path)

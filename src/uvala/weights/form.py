@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from uvala.config import Config
@@ -44,7 +45,7 @@ class Form:
     fixed: those of `assumes` that their own network cannot be built with otherwise.
     usual: options by which it is known from another form with the same keys: what its project builds.
     note: what who uses such a checkpoint must know.
-    blue_first: our name of the first convolution's weights, where those expect blue, green and red.
+    blue_first: whether it expects the channels blue, green and red, in this order.
     scale: (mean, standard deviation) per channel that their own code normalises an image of 0..1 with; None:
         with the mean and deviation of each image.
     """
@@ -58,7 +59,7 @@ class Form:
     fixed: tuple[str, ...] = ()
     usual: Options = field(default_factory=dict)
     note: str = ""
-    blue_first: str = ""
+    blue_first: bool = False
     scale: tuple[tuple[float, ...], tuple[float, ...]] | None = ((0.0,), (1.0,))
     carries: tuple[str, ...] = ()
 
@@ -97,4 +98,6 @@ def translate(form: Form, config: Config, model: nn.Module, beside: Shapes | Non
 
 def neutral(key: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
     """What stands for a tensor that nobody uses: zeros, and a variance of one."""
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.long, device=like.device)
     return like.new_full(shape, 1.0 if key.endswith("running_var") else 0.0)

@@ -1,7 +1,7 @@
 """Networks of other projects: their checkpoints in, ours out, and the way back."""
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -24,12 +24,16 @@ _MOST_KEYS = 4  # of each kind in a message
 
 @dataclass(frozen=True)
 class Match:
-    """A checkpoint that was recognised: of which origin and form, and the network of ours that it fits."""
+    """A checkpoint that was recognised: of which origin and form, and the network of ours that it fits.
+
+    told: options that were given, not found.
+    """
 
     origin: str
     form: Form
     recipe: Recipe
     translation: Translation = field(repr=False)
+    told: Collection[str] = ()
 
     @property
     def is_usual(self) -> bool:
@@ -39,7 +43,8 @@ class Match:
     @property
     def assumed(self) -> dict[str, Any]:
         """Options that the keys do not tell, taken as the origin has them by default."""
-        return {name: getattr(self.recipe.config, name) for name in self.form.assumes}
+        names = [name for name in self.form.assumes if name not in self.told]
+        return {name: getattr(self.recipe.config, name) for name in names}
 
 
 def list_origins() -> list[str]:
@@ -139,6 +144,14 @@ def load_match(match: Match, tensors: Mapping[str, Tensor]) -> nn.Module:
                 expected="weights of float32, float16, bfloat16 or float64",
                 fix="export the network before it is quantised",
             )
+    if broken := [
+        theirs[0] for ours, theirs in match.translation.keys.items() if not _is_finite(state[ours])
+    ]:
+        raise WeightsError(
+            found=f"{', '.join(broken[:_MOST_KEYS])} with numbers that are NaN or infinite",
+            expected="finite weights",
+            fix="take an earlier checkpoint, from before its training diverged",
+        )
     model.load_state_dict(state)
     vars(model)["form_of_peer"] = match.form.title
     vars(model)["unused_of_peer"] = _Unused(
@@ -152,6 +165,10 @@ class _Unused(dict[str, Tensor]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Unused":
         return self
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def _tensor(names: tuple[str, ...], tensors: Mapping[str, Tensor]) -> Tensor:
@@ -176,6 +193,7 @@ class _Misfit(Exception):
     def __init__(self, form: Form, known: int, problems: list[str], error: UvalaError | None = None) -> None:
         super().__init__(form.title)
         self.form, self.known, self.problems, self.error = form, known, problems, error
+        self.fix = ""
 
 
 def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
@@ -213,8 +231,11 @@ def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
     ]
     if missing or unknown or others:
         problems = _few(missing, "missing") + _few(unknown, "unknown") + _few(others, "of another shape")
-        raise _Misfit(form, len(shapes) - len(unknown) - len(others), problems)
-    return Match(origin, form, recipe, translation)
+        misfit = _Misfit(form, len(shapes) - len(unknown) - len(others) - len(missing), problems)
+        if unknown and not missing and not others:
+            misfit.fix = "leave those entries out of the file, if the network does without them"
+        raise misfit
+    return Match(origin, form, recipe, translation, told=tuple(hints))
 
 
 def _explain(origin: str, shapes: Shapes, failures: list[_Misfit]) -> UvalaError:
@@ -233,7 +254,9 @@ def _explain(origin: str, shapes: Shapes, failures: list[_Misfit]) -> UvalaError
         found=f"a checkpoint of {len(shapes)} tensors that is no {nearest.form.title}: "
         + "; ".join(nearest.problems),
         expected=f"the keys and shapes of a network of {'a known project' if origin == 'auto' else origin}",
-        fix="try --from auto, or name what the keys do not tell (hints), if the network is a variant",
+        fix=nearest.fix
+        or ("" if origin == "auto" else "try --from auto, or ")
+        + "name what the keys do not tell (hints), if the network is a variant",
     )
 
 
@@ -248,10 +271,15 @@ def _renamed(model: nn.Module, translation: Translation) -> dict[str, Tensor]:
     kept = vars(model).get("unused_of_peer", {})
     # first: where they share memory with used ones in the origin's network, the later one wins
     state = {
-        key: kept[key].to(like) if key in kept else neutral(key, shape, like)
+        key: _like(kept[key], like) if key in kept else neutral(key, shape, like)
         for key, shape in translation.unused.items()
     }
     return state | {their: ours[key] for key, keys in translation.keys.items() for their in keys}
+
+
+def _like(tensor: Tensor, like: Tensor) -> Tensor:
+    """On the device of `like`, and of its type unless it counts."""
+    return tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)
 
 
 def _differences(recipe: Recipe, again: Config, form: Form) -> list[str]:

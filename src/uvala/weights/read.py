@@ -1,9 +1,10 @@
 """Checkpoint files: only tensors and plain values are read, wrappers and prefixes are taken off."""
 
+import argparse
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ _NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
 _HARMLESS: list[Any] = [
     _known_as("numpy.core.multiarray", _NUMPY_SCALAR),
     _known_as("numpy._core.multiarray", _NUMPY_SCALAR),
+    argparse.Namespace,  # the arguments of a script, which torchvision's references save; a bag of values
     np.dtype,
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
@@ -48,10 +50,14 @@ _HARMLESS: list[Any] = [
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of a network by their keys, and whatever else lay beside them."""
+    """The tensors of a network by their keys, and whatever else lay beside them.
+
+    outside: keys of tensors that lay beside the network, such as those of a loss.
+    """
 
     tensors: dict[str, Tensor]
     extras: dict[str, Any]
+    outside: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -61,7 +67,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise WeightsError(found=f"no file {path}", expected="a checkpoint", fix="check the path")
+        kind = "a folder" if path.is_dir() else "which is not there"
+        raise WeightsError(found=f"{path}, {kind}", expected="the file of a checkpoint", fix="check the path")
     return unwrap(_load(path), where=str(path))
 
 
@@ -80,9 +87,17 @@ def unwrap(content: Any, where: str = "the state_dict") -> Checkpoint:
             expected="the tensors of a network by their names, as `state_dict()` gives them",
             fix="save `model.state_dict()` rather than the model, with the code that trained it",
         )
-    while prefix := next((each for each in PREFIXES if all(key.startswith(each) for key in tensors)), None):
-        tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-    return Checkpoint(tensors, extras)
+    outside: list[str] = []
+    while prefix := next((each for each in PREFIXES if _prevails(each, tensors)), None):
+        outside += [key for key in tensors if not key.startswith(prefix)]
+        tensors = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+    return Checkpoint(tensors, extras, tuple(outside))
+
+
+def _prevails(prefix: str, keys: Iterable[str]) -> bool:
+    """Whether a network lies under that prefix: most keys have it; a loss or a metric may lie beside it."""
+    having = [key.startswith(prefix) for key in keys]
+    return sum(having) > len(having) / 2
 
 
 def _wrapper(content: Mapping[Any, Any]) -> str | None:
@@ -109,7 +124,11 @@ def _load(path: Path) -> Any:
         )
         kind = unknown[1] if unknown else "a TorchScript program" if "TorchScript" in str(error) else None
         if kind is None:
-            why = str(error).partition(". ")[0] if isinstance(error, RuntimeError) else "it is no such file"
+            why = (
+                str(error).partition(". ")[0]
+                if isinstance(error, RuntimeError)
+                else f"it begins with {_beginning(path)}"
+            )
             raise _unreadable(path, why) from error
         raise WeightsError(
             found=f"{path}, which holds more than tensors and plain values: {kind}",
@@ -123,11 +142,16 @@ def _begins_as_safetensors(path: Path) -> bool:
         return file.read(9)[8:] == b"{"  # after the length of its header, which is JSON
 
 
+def _beginning(path: Path) -> str:
+    with path.open("rb") as file:
+        return repr(file.read(16))[1:]
+
+
 def _unreadable(path: Path, why: str) -> WeightsError:
     return WeightsError(
         found=f"{path}, which cannot be read ({why})",
         expected="a .safetensors file or one of torch.save",
-        fix="copy the file again; its size should be that of the original",
+        fix="if it is the right file, copy it again; its size should be that of the original",
     )
 
 

@@ -52,9 +52,6 @@ def _names(skips: int, config: FCNConfig) -> Iterator[tuple[str, str]]:
     yield "enlarge", LAST[skips]
 
 
-FIRST = "trunk.stages.0.0.0.weight"
-ORDER = "its first convolution, which expects blue, green and red, was turned to expect red, green and blue"
-
 ORIGINS = {
     "caffe_fcn": (
         Form(
@@ -62,8 +59,7 @@ ORIGINS = {
             "fcn32s_caffe",
             partial(_read, 0),
             partial(_names, 0),
-            note=ORDER,
-            blue_first=FIRST,
+            blue_first=True,
             scale=SCALE,
         ),
         Form(
@@ -71,8 +67,7 @@ ORIGINS = {
             "fcn16s_caffe",
             partial(_read, 1),
             partial(_names, 1),
-            note=ORDER,
-            blue_first=FIRST,
+            blue_first=True,
             scale=SCALE,
         ),
         Form(
@@ -81,8 +76,7 @@ ORIGINS = {
             _read_8s,
             partial(_names, 2),
             assumes=("at_once",),
-            note=ORDER,
-            blue_first=FIRST,
+            blue_first=True,
             scale=SCALE,
         ),
     )

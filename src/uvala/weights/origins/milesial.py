@@ -16,7 +16,7 @@ def read(shapes: Shapes, hints: Options) -> Options:
         "in_channels": in_channels,
         "num_classes": shapes["outc.conv.weight"][0],
         "width": width,
-        "bilinear": "up1.up.weight" not in shapes,
+        "bilinear": not any(f"up{step}.up.weight" in shapes for step in range(1, 5)),
     }
 
 
@@ -31,4 +31,8 @@ def names(config: Config) -> Iterator[tuple[str, str]]:
     yield "head", "outc.conv"
 
 
-ORIGINS = {"milesial": (Form("UNet of unet/unet_model.py", "pytorch_unet", read, names),)}
+HALVES = (
+    "its own predict.py halves images first (--scale 0.5): if yours was trained so, give it halved images"
+)
+
+ORIGINS = {"milesial": (Form("UNet of unet/unet_model.py", "pytorch_unet", read, names, note=HALVES),)}

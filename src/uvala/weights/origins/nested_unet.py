@@ -68,8 +68,9 @@ ORIGINS = {
             read_nested,
             nested_names,
             usual={"width": 32},
+            blue_first=True,
             scale=_SCALE,
         ),
-        Form("UNet of archs.py", "vgg_block_unet", _read_plain, _plain_names, scale=_SCALE),
+        Form("UNet of archs.py", "vgg_block_unet", _read_plain, _plain_names, blue_first=True, scale=_SCALE),
     )
 }

@@ -39,7 +39,5 @@ def _names(config: PaperUNetConfig) -> Iterator[tuple[str, str]]:
 
 
 ORIGINS = {
-    "paper_unet": (
-        Form("UNet of pytorch-unet's unet.py", "paper_unet", _read, _names, assumes=("padding",)),
-    )
+    "paper_unet": (Form("UNet of pytorch-unet's unet.py", "paper_unet", _read, _names, assumes=("padding",)),)
 }

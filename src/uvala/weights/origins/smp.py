@@ -19,6 +19,9 @@ __all__ = ["ORIGINS"]
 _LEAST_DEPTH = 3
 # what its get_preprocessing_params gives for nearly all encoders
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_GUESS = (
+    "smp leaves the normalisation to its users: that of ImageNet is the usual one (--mean, --std change it)"
+)
 # SCSE, the same way round in both
 _ATTENTION = (("channel.1", "cSE.1"), ("channel.3", "cSE.3"), ("space.0", "sSE.0"))
 
@@ -197,6 +200,7 @@ ORIGINS = {
             partial(unused, family),
             assumes,
             carries=("classification_head.",),
+            note=_GUESS,
             scale=_IMAGENET,
         )
         for title, model, read, names, unused, assumes in _DECODERS

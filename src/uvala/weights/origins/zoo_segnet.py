@@ -33,6 +33,8 @@ def _names(config: SegNetConfig) -> Iterator[tuple[str, str]]:
     yield "head", "conv11d"
 
 
+SLOW = "its pooling keeps the resolution: an image takes 48 times as long as with a SegNet that halves"
+
 ORIGINS = {
     "zoo_segnet": (
         Form(
