@@ -81,7 +81,8 @@ class ChannelUNet(nn.Module):
         x, size = pad_to_multiple(image, self.multiple)  # [B, in, H', W'], multiples of 16
         skips: list[Tensor] = []
         for encode in self.encoders:
-            x = run(self, encode, F.max_pool2d(skips[-1], 2) if skips else x)  # [B, w * 2^i, H'/2^i, W'/2^i]
+            x = run(self, partial(_descend, encode), skips[-1]) if skips else run(self, encode, x)
+            # [B, w * 2^i, H'/2^i, W'/2^i]
             skips.append(x)
         skips.pop()  # the deepest is no skip
         attended = x
@@ -95,6 +96,11 @@ class ChannelUNet(nn.Module):
 def _rise(up: nn.Module, decode: nn.Module, skip: Tensor, below: Tensor, attended: Tensor) -> Tensor:
     """One step of the way up: [B, s, h, w], [B, 2s, h/2, w/2], [B, s, h, w] -> [B, s, h, w]."""
     return decode(torch.cat([skip, up(below), attended], dim=1))
+
+
+def _descend(encode: nn.Module, above: Tensor) -> Tensor:
+    """One step of the way down: [B, s, 2h, 2w] -> [B, 2s, h, w]."""
+    return encode(F.max_pool2d(above, 2))
 
 
 @register_model(paper="arXiv:1805.10180", origin="Andy-zhujunwen/UNET-ZOO")

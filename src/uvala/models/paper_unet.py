@@ -100,11 +100,10 @@ class PaperUNet(nn.Module):
         """[B, in_channels, H, W] -> [B, num_classes, H', W']."""
         x = self.frame.extend(image)  # [B, in, h0, w0]; with valid convolutions, h1 = (h0 - 4) / 2 and so on
         skips = []
-        for encode in self.encoders[:-1]:
-            x = run(self, encode, x)  # [B, w * 2^i, h_i - 4, w_i - 4]
+        x = run(self, self.encoders[0], x)  # [B, w, h0 - 4, w0 - 4]
+        for encode in self.encoders[1:]:
             skips.append(x)
-            x = F.max_pool2d(x, 2)  # [B, w * 2^i, h_(i+1), w_(i+1)]
-        x = run(self, self.encoders[-1], x)
+            x = run(self, partial(_descend, encode), x)  # [B, w * 2^i, h_i - 4, w_i - 4]
         for up, decode in zip(self.ups, self.decoders, strict=True):
             x = run(self, partial(_rise, up, decode), skips.pop(), x)  # [B, w * 2^i, 2h - 4, 2w - 4]
         return self.frame.fit(self.head(x), (image.shape[-2], image.shape[-1]))  # [B, num_classes, H', W']
@@ -186,6 +185,11 @@ def _cut(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _at_least(image: Tensor, *, size: int) -> Tensor:
     return pad_to_multiple(image, 1, at_least=size)[0]
+
+
+def _descend(encode: nn.Module, above: Tensor) -> Tensor:
+    """One step of the way down: [B, s, h, w] -> [B, 2s, h / 2 - 4, w / 2 - 4]."""
+    return encode(F.max_pool2d(above, 2))
 
 
 def _rise(up: nn.Module, decode: nn.Module, skip: Tensor, below: Tensor) -> Tensor:

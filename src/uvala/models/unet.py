@@ -146,15 +146,21 @@ class UNet(nn.Module):
         x, size = pad_to_multiple(image, self.padded_to, at_least=self.multiple)  # [B, in, H', W']
         x = self.fold(x)  # [B, in * fold^2, H' / fold, W' / fold]; below, H' and W' stand for these
         skips = []
-        for encode, down in zip(self.encoders[:-1], self.downs, strict=True):
-            x = run(self, encode, x)  # [B, widths[i], H'/2^i, W'/2^i]
+        x = run(self, self.encoders[0], x)  # [B, widths[0], H', W']
+        for down, encode in zip(self.downs, self.encoders[1:], strict=True):
             skips.append(x)
-            x = down(x)  # [B, widths[i], H'/2^(i+1), W'/2^(i+1)]
-        x = self.bottom(run(self, self.encoders[-1], x))  # [B, widths[-1], H'/multiple, W'/multiple]
+            x = run(self, partial(_descend, down, encode), x)  # [B, widths[i], H'/2^i, W'/2^i]
+        x = self.bottom(x)  # [B, widths[-1], H'/multiple, W'/multiple]
         for up, merge, decode in zip(self.ups, self.merges, self.decoders, strict=True):
             x = run(self, partial(_rise, up, merge, decode), skips.pop(), x)
             # [B, decoder_widths[i], H'/2^i, W'/2^i]
         return crop(self.unfold(self.head(x)), size)  # [B, num_classes, H, W]
+
+
+def _descend(down: nn.Module, encode: nn.Module, above: Tensor) -> Tensor:
+    """One step of the way down: [B, a, 2h, 2w] -> [B, out, h, w]."""
+    # the pooling belongs to the stage: its indices need not be kept where stages are computed again
+    return encode(down(above))
 
 
 def _rise(up: nn.Module, merge: nn.Module, decode: nn.Module, skip: Tensor, below: Tensor) -> Tensor:

@@ -65,8 +65,9 @@ class UNetPP(nn.Module):
         image, size = pad_to_multiple(image, self.multiple)  # [B, in, H', W'], multiples of 16
         maps: list[list[Tensor]] = []  # maps[i][j] is the result of node (i, j), [B, w * 2^i, H'/2^i, W'/2^i]
         for level in range(LEVELS):
-            x = F.max_pool2d(maps[-1][0], 2) if maps else image
-            maps.append([run(self, self._node(level, 0), x)])  # [B, w * 2^level, H'/2^level, W'/2^level]
+            encode = self._node(level, 0)
+            x = run(self, partial(_descend, encode), maps[-1][0]) if maps else run(self, encode, image)
+            maps.append([x])  # [B, w * 2^level, H'/2^level, W'/2^level]
             for above in reversed(range(level)):  # the diagonal that starts at this encoder
                 join = partial(_join, self._node(above, level - above))
                 x = run(self, join, maps[above + 1][-1], *maps[above])
@@ -79,6 +80,11 @@ class UNetPP(nn.Module):
         row = self.nodes[level]
         assert isinstance(row, nn.ModuleList)
         return row[place]
+
+
+def _descend(node: nn.Module, above: Tensor) -> Tensor:
+    """[B, w, 2h, 2w] -> [B, 2w, h, w]."""
+    return node(F.max_pool2d(above, 2))
 
 
 def _join(node: nn.Module, below: Tensor, *level: Tensor) -> Tensor:
