@@ -104,7 +104,7 @@ def bars_of(name: str) -> list[Bar]:
 
     def note(module: nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
-            level = round(2 * log2(PROBE / output.shape[-1])) / 2
+            level = max(0.0, round(2 * log2(PROBE / output.shape[-1])) / 2)  # some pad the image first
             channels = output.shape[1]
             if bars and (bars[-1].level, bars[-1].channels) == (level, channels):
                 bars[-1].layers += 1
