@@ -4,6 +4,9 @@ import runpy
 from pathlib import Path
 
 import pytest
+import torch
+
+import uvala
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -23,6 +26,15 @@ def test_check_data(disc_data, capsys):
 
 def test_network_alone():
     assert main_of("network_alone.py")().shape == (1, 3, 101, 67)
+
+
+def test_old_checkpoint(tmp_path, capsys):
+    model = uvala.create_model("pytorch_unet", in_channels=3, num_classes=2, width=4)
+    theirs = uvala.to_peer("milesial", model)
+    torch.save(theirs, tmp_path / "old.pth")
+    back = main_of("old_checkpoint.py")(str(tmp_path / "old.pth"))
+    assert "recognised as milesial" in capsys.readouterr().out
+    assert all(torch.equal(back[key], value) for key, value in theirs.items())
 
 
 @pytest.mark.slow  # trains for the shortest budget there is
