@@ -5,7 +5,7 @@ import torch
 
 from goldens import filled
 from uvala.errors import ConfigError, UnknownNameError, WeightsError
-from uvala.models.catalog import create_model
+from uvala.models.catalog import create_model, recipe_of
 from uvala.weights.peers import from_peer, list_origins, match_peer, to_peer
 
 FIRST = "inc.double_conv.0.weight"
@@ -185,3 +185,9 @@ class TestNumbers:
     def test_a_match_can_be_made_of_shapes_alone(self, theirs):
         shapes = {key: torch.empty_like(value, device="meta") for key, value in theirs.items()}
         assert match_peer("auto", shapes).recipe == match_peer("milesial", theirs).recipe
+
+
+def test_a_hint_may_have_the_name_of_the_projects_own_argument():
+    model = create_model("r2unet", in_channels=1, num_classes=1, width=2, steps=3)
+    theirs = to_peer("zoo_r2unet", model)
+    assert recipe_of(from_peer("zoo_r2unet", theirs, t=3)).config.steps == 3

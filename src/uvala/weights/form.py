@@ -42,6 +42,7 @@ class Form:
         of such tensors that a checkpoint may have, in any shape.
     assumes: options that the keys do not tell and that are taken as their project has them by default, which
         a hint of the same name changes.
+    arguments: their constructor's name of an option -> ours, where it is another; a hint may have either.
     fixed: those of `assumes` that their own network cannot be built with otherwise.
     usual: options by which it is known from another form with the same keys: what its project builds.
     note: what who uses such a checkpoint must know.
@@ -56,6 +57,7 @@ class Form:
     names: Callable[[Any], Iterable[tuple[str, str]]]
     unused: Callable[[Any], Shapes] = _nothing
     assumes: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     usual: Options = field(default_factory=dict)
     note: str = ""

@@ -57,7 +57,8 @@ def from_peer(origin: str, state_dict: Mapping[str, Any], /, **hints: Any) -> nn
 
     origin: one of `list_origins()`, or "auto". state_dict: as that project saved it; wrappers such as
     {"model": ...}, prefixes such as "module." and entries that are no tensors are understood. hints: options
-    of our network that keys and shapes cannot tell; where one is needed, the error asks for it by name.
+    of our network that keys and shapes cannot tell, by our name or that of the project's own constructor;
+    where one is needed, the error asks for it by name.
 
     The network gives the logits that the origin's gives (before its sigmoid or softmax, if it ends in one).
     Tensors that the origin's network carries and never uses are kept beside it, for `to_peer`.
@@ -197,6 +198,7 @@ class _Misfit(Exception):
 
 
 def _match(origin: str, form: Form, shapes: Shapes, hints: Options) -> Match:
+    hints = {form.arguments.get(name, name): value for name, value in hints.items()}
     try:
         read = form.read(shapes, hints)
         # as `read` has it: a hint may be the origin's name of an encoder

@@ -78,13 +78,22 @@ ORIGINS = {
             _attention_names,
             scale=HALVES,
         ),
-        Form("R2U_Net of Models.py", "r2unet", _read_r2, _r2_names, assumes=("steps",), scale=HALVES),
+        Form(
+            "R2U_Net of Models.py",
+            "r2unet",
+            _read_r2,
+            _r2_names,
+            assumes=("steps",),
+            arguments={"t": "steps"},
+            scale=HALVES,
+        ),
         Form(
             "R2AttU_Net of Models.py",
             "r2_attention_unet",
             _read_r2,
             _r2_attention_names,
             assumes=("steps",),
+            arguments={"t": "steps"},
             scale=HALVES,
         ),
         Form(

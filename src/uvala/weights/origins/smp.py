@@ -199,6 +199,7 @@ ORIGINS = {
             partial(names, family),
             partial(unused, family),
             assumes,
+            arguments={"encoder_name": "encoder", "decoder_interpolation": "interpolation"},
             carries=("classification_head.",),
             note=_GUESS,
             scale=_IMAGENET,

@@ -34,5 +34,15 @@ def recurrent_blocks(*, enter: str) -> Iterator[tuple[str, str]]:
 
 
 ORIGINS = {
-    "zoo_r2unet": (Form("R2U_Net of r2unet.py", "r2unet", _read, _names, assumes=("steps",), scale=HALVES),),
+    "zoo_r2unet": (
+        Form(
+            "R2U_Net of r2unet.py",
+            "r2unet",
+            _read,
+            _names,
+            assumes=("steps",),
+            arguments={"t": "steps"},
+            scale=HALVES,
+        ),
+    ),
 }
