@@ -119,7 +119,7 @@ def bars_of(name: str) -> list[Bar]:
     return thinned(bars)
 
 
-def thinned(bars: list[Bar], most: int = 40) -> list[Bar]:
+def thinned(bars: list[Bar], most: int = 24) -> list[Bar]:
     """At most so many bars: the smallest neighbours of one level are told together."""
     while len(bars) > most:
         pairs = [index for index in range(len(bars) - 1) if bars[index].level == bars[index + 1].level]

@@ -8,13 +8,12 @@ nearest neighbours and a convolution, the gate at the resolution of the skip.
 from functools import partial
 
 from pydantic import Field
-from torch import nn
 
 from uvala.config import Config
-from uvala.models.blocks import convolutions, head, max_pool, nearest_up
+from uvala.models.blocks import convolutions, nearest_up
 from uvala.models.catalog import register_model
 from uvala.models.skips import GatedMerge
-from uvala.models.unet import UNet
+from uvala.models.unet import UNet, five_level_unet
 
 __all__ = ["AttentionUNetConfig", "attention_unet"]
 
@@ -31,15 +30,5 @@ class AttentionUNetConfig(Config):
 def attention_unet(config: AttentionUNetConfig) -> UNet:
     """Attention U-Net: what comes up from below gates each skip; 34.9 M parameters."""
     block = partial(convolutions, bias=True)
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in range(5)],  # 64, 128, 256, 512, 1024
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
-        up=nearest_up,
-        merge=GatedMerge,
-        decode=block,
-        head=head,
-    )
+    # 64, 128, 256, 512, 1024 channels
+    return five_level_unet(config, block=block, up=nearest_up, merge=GatedMerge)

@@ -8,40 +8,17 @@ https://github.com/Guzaiwang/CE-Net.
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from uvala.config import Config
 from uvala.models.catalog import register_model
-from uvala.models.pretrained import RESNETS, load_imagenet, require_published
-from uvala.models.resnet import LAYERS, Layers, ResNet
-from uvala.models.resnet_unet import MULTIPLE, AdditiveUNet
+from uvala.models.pretrained import RESNETS, load_imagenet
+from uvala.models.resnet import ResNet
+from uvala.models.resnet_unet import MULTIPLE, AdditiveUNet, AdditiveUNetConfig
 
-__all__ = ["CENetConfig", "cenet"]
+__all__ = ["cenet"]
 
 DILATIONS = (1, 3, 5)
 POOLS = (2, 3, 5, 6)  # sides of the squares, in pixels of the map
-
-
-class CENetConfig(Config):
-    """The options of `cenet`."""
-
-    in_channels: int = Field(3, ge=1, description="channels of the image")
-    num_classes: int = Field(2, ge=1, description="channels of the logits; 1 means binary, for a sigmoid")
-    layers: Layers = Field(
-        LAYERS, description="blocks per layer: 3, 4, 6, 3 is ResNet-34; 2, 2, 2, 2 is ResNet-18"
-    )
-    width: int = Field(
-        64, ge=4, description="channels of the stem; the four layers have 1, 2, 4, 8 times as many"
-    )
-    pretrained: bool = Field(
-        False, description="start with timm's ImageNet weights of the encoder, which may be downloaded"
-    )
-
-    @field_validator("pretrained")
-    @classmethod
-    def _is_published(cls, pretrained: bool, info: ValidationInfo) -> bool:
-        return require_published(pretrained, info.data, "basic")
 
 
 class DenseAtrous(nn.Module):
@@ -90,7 +67,7 @@ class MultiKernelPooling(nn.Module):
 @register_model(
     paper="arXiv:1903.02740", origin="Andy-zhujunwen/UNET-ZOO", small={"width": 4, "layers": (1, 1, 1, 1)}
 )
-def cenet(config: CENetConfig) -> AdditiveUNet:
+def cenet(config: AdditiveUNetConfig) -> AdditiveUNet:
     """CE-Net: ResNet-34, dilated convolutions and pooling of four sizes at the bottom; 29.0 M parameters."""
     encoder = ResNet(config.in_channels, block="basic", layers=config.layers, width=config.width)
     if config.pretrained:

@@ -28,6 +28,7 @@ __all__ = [
     "EncoderConfig",
     "EncoderUNet",
     "EncoderUNetConfig",
+    "encoder_of",
     "encoder_unet",
 ]
 
@@ -202,6 +203,17 @@ def _sizes(image: Tensor, skips: Sequence[Tensor | None], multiple: int) -> list
     return [*reversed(sizes), (height, width)]
 
 
+def encoder_of(config: EncoderConfig) -> Encoder:
+    """The encoder that the options name."""
+    return make_encoder(
+        config.encoder,
+        config.in_channels,
+        depth=config.depth,
+        form=config.form,
+        pretrained=config.pretrained,
+    )
+
+
 SMALL: dict[str, Any] = {"encoder": "test_resnet", "decoder_channels": (8, 8, 8, 8, 4)}
 
 
@@ -210,13 +222,7 @@ SMALL: dict[str, Any] = {"encoder": "test_resnet", "decoder_channels": (8, 8, 8,
 )
 def encoder_unet(config: EncoderUNetConfig) -> EncoderUNet:
     """U-Net on any encoder of timm; 24.4 M parameters with resnet34."""
-    encoder = make_encoder(
-        config.encoder,
-        config.in_channels,
-        depth=config.depth,
-        form=config.form,
-        pretrained=config.pretrained,
-    )
+    encoder = encoder_of(config)
     return EncoderUNet(
         encoder,
         num_classes=config.num_classes,

@@ -15,14 +15,8 @@ from torch import Tensor, nn
 from uvala.models.blocks import Norm, crop, pad_to_multiple
 from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
-from uvala.models.encoder_unet import (
-    SMALL,
-    Attention,
-    DecoderBlock,
-    DecoderConfig,
-    Interpolation,
-)
-from uvala.models.encoders import Encoder, make_encoder
+from uvala.models.encoder_unet import SMALL, Attention, DecoderBlock, DecoderConfig, Interpolation, encoder_of
+from uvala.models.encoders import Encoder
 
 __all__ = ["EncoderUNetPP", "EncoderUNetPPConfig", "encoder_unetpp"]
 
@@ -98,13 +92,7 @@ def _node(block: nn.Module, below: Tensor, *beside: Tensor) -> Tensor:
 )
 def encoder_unetpp(config: EncoderUNetPPConfig) -> EncoderUNetPP:
     """UNet++ on any encoder of timm; 26.1 M parameters with resnet34."""
-    encoder = make_encoder(
-        config.encoder,
-        config.in_channels,
-        depth=config.depth,
-        form=config.form,
-        pretrained=config.pretrained,
-    )
+    encoder = encoder_of(config)
     return EncoderUNetPP(
         encoder,
         num_classes=config.num_classes,

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from uvala.models.blocks import Norm, convolution, crop, make_norm, pad_to_multiple
 from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
-from uvala.models.encoder_unet import EncoderConfig
-from uvala.models.encoders import Encoder, make_encoder
+from uvala.models.encoder_unet import EncoderConfig, encoder_of
+from uvala.models.encoders import Encoder
 
 __all__ = ["LinkNet", "LinkNetConfig", "linknet"]
 
@@ -88,11 +88,5 @@ def _rise(block: nn.Module, below: Tensor, skip: Tensor | None = None) -> Tensor
 )
 def linknet(config: LinkNetConfig) -> LinkNet:
     """LinkNet on any encoder of timm; 21.8 M parameters with resnet34."""
-    encoder = make_encoder(
-        config.encoder,
-        config.in_channels,
-        depth=config.depth,
-        form=config.form,
-        pretrained=config.pretrained,
-    )
+    encoder = encoder_of(config)
     return LinkNet(encoder, num_classes=config.num_classes, norm=config.decoder_norm)

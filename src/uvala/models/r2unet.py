@@ -16,10 +16,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from uvala.config import Config
-from uvala.models.blocks import Concatenate, head, max_pool, nearest_up
+from uvala.models.blocks import Concatenate, nearest_up
 from uvala.models.catalog import register_model
 from uvala.models.skips import GatedMerge
-from uvala.models.unet import UNet
+from uvala.models.unet import UNet, five_level_unet
 
 __all__ = ["R2UNetConfig", "r2_attention_unet", "r2unet"]
 
@@ -123,15 +123,5 @@ def _r2unet(config: R2UNetConfig, *, merge: Callable[[int, int], nn.Module]) -> 
         "doubled": DoubledConvolution,
     }
     block = partial(RecurrentResidual, recurrent=recurrent[config.recurrence])
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in range(5)],  # 64, 128, 256, 512, 1024
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
-        up=nearest_up,
-        merge=merge,
-        decode=block,
-        head=head,
-    )
+    # 64, 128, 256, 512, 1024 channels
+    return five_level_unet(config, block=block, up=nearest_up, merge=merge)

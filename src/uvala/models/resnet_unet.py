@@ -19,7 +19,7 @@ from uvala.models.checkpointing import run, use_checkpointing
 from uvala.models.pretrained import RESNETS, load_imagenet, require_published
 from uvala.models.resnet import LAYERS, Layers, ResNet
 
-__all__ = ["AdditiveUNet", "ResNet34UNetConfig", "resnet34_unet"]
+__all__ = ["AdditiveUNet", "AdditiveUNetConfig", "resnet34_unet"]
 
 MULTIPLE = 32
 # A ResNet rounds up when it halves, so that 61 gives maps of 31, 16, 8, 4, 2, and those from 16 on are what
@@ -28,8 +28,8 @@ SLACK = 3
 SHRINK = 4  # the middle of a step up has four times fewer channels than what comes from below
 
 
-class ResNet34UNetConfig(Config):
-    """The options of `resnet34_unet`."""
+class AdditiveUNetConfig(Config):
+    """The options of `resnet34_unet` and `cenet`."""
 
     in_channels: int = Field(3, ge=1, description="channels of the image")
     num_classes: int = Field(2, ge=1, description="channels of the logits; 1 means binary, for a sigmoid")
@@ -129,7 +129,7 @@ def _head(in_channels: int, num_classes: int) -> nn.Sequential:
 @register_model(
     paper="arXiv:1707.03718", origin="Andy-zhujunwen/UNET-ZOO", small={"width": 4, "layers": (1, 1, 1, 1)}
 )
-def resnet34_unet(config: ResNet34UNetConfig) -> AdditiveUNet:
+def resnet34_unet(config: AdditiveUNetConfig) -> AdditiveUNet:
     """A ResNet-34 with a thin way up whose skips are added; 21.7 M parameters."""
     encoder = ResNet(config.in_channels, block="basic", layers=config.layers, width=config.width)
     if config.pretrained:

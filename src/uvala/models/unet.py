@@ -10,7 +10,7 @@ can be cut into tiles with enough context (halo) and the numbers stay those of t
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
@@ -34,11 +34,27 @@ from uvala.models.catalog import register_model
 from uvala.models.checkpointing import run, use_checkpointing
 from uvala.models.skips import CBAM, SCSE, GatedMerge, WeighedMerge
 
-__all__ = ["UNet", "UNetConfig", "unet"]
+__all__ = ["FiveLevels", "UNet", "UNetConfig", "five_level_unet", "unet"]
 
 Skip = Literal["plain", "attention", "cbam", "scse"]
 Part = Callable[[int, int], nn.Module]
 """Makes a module from two channel counts."""
+
+
+class FiveLevels(Protocol):
+    """What the options of a U-Net of five levels have in common."""
+
+    @property
+    def in_channels(self) -> int:
+        """Of the image."""
+
+    @property
+    def num_classes(self) -> int:
+        """Of the logits."""
+
+    @property
+    def width(self) -> int:
+        """Channels of the first level."""
 
 
 class UNetConfig(Config):
@@ -172,6 +188,29 @@ def _out_channels(part: nn.Module) -> int:
     channels = part.out_channels
     assert isinstance(channels, int), f"{type(part).__name__} does not say its out_channels"
     return channels
+
+
+def five_level_unet(
+    config: FiveLevels,
+    *,
+    block: Part,
+    up: Part,
+    merge: Part = Concatenate,
+    head: Part = head,
+) -> UNet:
+    """The form that most projects share: four poolings, channels that double, one block down and up."""
+    return UNet(
+        in_channels=config.in_channels,
+        num_classes=config.num_classes,
+        widths=[config.width * 2**level for level in range(5)],
+        encode=block,
+        down=max_pool,
+        bottom=nn.Identity(),
+        up=up,
+        merge=merge,
+        decode=block,
+        head=head,
+    )
 
 
 @register_model(paper="arXiv:1505.04597", planned=True)

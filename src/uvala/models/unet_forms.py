@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from uvala.config import Config
 from uvala.models.blocks import Concatenate, convolutions, head, max_pool, stretched_up, transposed_up
 from uvala.models.catalog import register_model
-from uvala.models.unet import UNet
+from uvala.models.unet import UNet, five_level_unet
 
 __all__ = [
     "MinimalUNetConfig",
@@ -116,18 +116,9 @@ class UNet32Config(Config):
 def unet32(config: UNet32Config) -> UNet:
     """A U-Net of tutorials and of UNET-ZOO: 32 to 512 channels, BatchNorm, transposed; 7.8 M parameters."""
     block = partial(convolutions, bias=True)
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in range(5)],  # 32, 64, 128, 256, 512
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
-        up=transposed_up,
-        merge=partial(Concatenate, up_first=True),
-        decode=block,
-        head=head,
-    )
+    return five_level_unet(
+        config, block=block, up=transposed_up, merge=partial(Concatenate, up_first=True)
+    )  # 32, 64, 128, 256, 512
 
 
 class UNet8Config(Config):
@@ -142,18 +133,13 @@ class UNet8Config(Config):
 def unet8(config: UNet8Config) -> UNet:
     """A small U-Net of tutorials: 8 to 128 channels, BatchNorm after each layer; 0.5 M parameters."""
     block = partial(convolutions, bias=True)
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in range(5)],  # 8, 16, 32, 64, 128
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
+    return five_level_unet(
+        config,
+        block=block,
         up=NormedUp,
         merge=partial(Concatenate, up_first=True),
-        decode=block,
         head=partial(head, kernel_size=3),
-    )
+    )  # 8, 16, 32, 64, 128
 
 
 class MinimalUNetConfig(Config):

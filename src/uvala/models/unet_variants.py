@@ -18,13 +18,11 @@ from uvala.models.blocks import (
     Concatenate,
     convolution,
     convolutions,
-    head,
-    max_pool,
     nearest_up,
     stretched_up,
 )
 from uvala.models.catalog import register_model
-from uvala.models.unet import UNet
+from uvala.models.unet import UNet, five_level_unet
 
 __all__ = [
     "UNetDictConfig",
@@ -34,8 +32,6 @@ __all__ = [
     "upconv_unet",
     "vgg_block_unet",
 ]
-
-LEVELS = range(5)  # all pool four times
 
 
 class VGGBlockUNetConfig(Config):
@@ -50,18 +46,8 @@ class VGGBlockUNetConfig(Config):
 def vgg_block_unet(config: VGGBlockUNetConfig) -> UNet:
     """The U-Net that pytorch-nested-unet has: bilinear upsampling without weights; 7.9 M parameters."""
     block = partial(convolutions, bias=True)
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in LEVELS],  # 32, 64, 128, 256, 512
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
-        up=stretched_up,
-        merge=Concatenate,
-        decode=block,
-        head=head,
-    )
+    # 32, 64, 128, 256, 512 channels
+    return five_level_unet(config, block=block, up=stretched_up)
 
 
 class UpconvUNetConfig(Config):
@@ -76,18 +62,8 @@ class UpconvUNetConfig(Config):
 def upconv_unet(config: UpconvUNetConfig) -> UNet:
     """A U-Net that goes up by nearest neighbours and a 3x3 convolution; 34.5 M parameters."""
     block = partial(convolutions, bias=True)
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in LEVELS],  # 64, 128, 256, 512, 1024
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
-        up=nearest_up,
-        merge=Concatenate,
-        decode=block,
-        head=head,
-    )
+    # 64, 128, 256, 512, 1024 channels
+    return five_level_unet(config, block=block, up=nearest_up)
 
 
 class UNetDictConfig(Config):
@@ -111,16 +87,8 @@ def unet_dict(config: UNetDictConfig) -> UNet:
             make(in_channels, out_channels), nn.Dropout(config.dropout), make(out_channels, out_channels)
         )
 
-    return UNet(
-        in_channels=config.in_channels,
-        num_classes=config.num_classes,
-        widths=[config.width * 2**level for level in LEVELS],  # 32, 64, 128, 256, 512
-        encode=block,
-        down=max_pool,
-        bottom=nn.Identity(),
-        # 3x3 with a stride of 2, padded so that height and width just double
-        up=partial(nn.ConvTranspose2d, kernel_size=3, stride=2, padding=1, output_padding=1),
-        merge=partial(Concatenate, up_first=True),
-        decode=block,
-        head=head,
-    )
+    # 3x3 with a stride of 2, padded so that height and width just double
+    up = partial(nn.ConvTranspose2d, kernel_size=3, stride=2, padding=1, output_padding=1)
+    return five_level_unet(
+        config, block=block, up=up, merge=partial(Concatenate, up_first=True)
+    )  # 32, 64, 128, 256, 512

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from uvala.models.resnet import Layers
-from uvala.models.resnet_unet import ResNet34UNetConfig
+from uvala.models.resnet_unet import AdditiveUNetConfig
 from uvala.weights.form import Form, Options, Shapes
 from uvala.weights.resnet_names import ENCODER_NAMES, count_blocks, resnet_names
 
@@ -40,7 +40,7 @@ def _read(shapes: Shapes, hints: Options) -> Options:
     return additive_unet_options(shapes)
 
 
-def _names(config: ResNet34UNetConfig) -> Iterator[tuple[str, str]]:
+def _names(config: AdditiveUNetConfig) -> Iterator[tuple[str, str]]:
     return additive_unet_names(config.layers)
 
 

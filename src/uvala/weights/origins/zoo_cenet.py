@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from uvala.models.cenet import CENetConfig
+from uvala.models.resnet_unet import AdditiveUNetConfig
 from uvala.weights.form import Form, Options, Shapes
 from uvala.weights.origins.seed001_resnet34_unet import SCALE, additive_unet_names, additive_unet_options
 
@@ -13,7 +13,7 @@ def _read(shapes: Shapes, hints: Options) -> Options:
     return additive_unet_options(shapes)
 
 
-def _names(config: CENetConfig) -> Iterator[tuple[str, str]]:
+def _names(config: AdditiveUNetConfig) -> Iterator[tuple[str, str]]:
     yield from additive_unet_names(config.layers)
     for index in range(3):
         yield f"bottom.0.atrous.{index}", f"dblock.dilate{index + 1}"
