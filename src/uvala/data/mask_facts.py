@@ -169,7 +169,7 @@ def _single_objects(codes: NDArray[Any]) -> float:
     """Share of the non-zero values in `codes` [H, W] whose pixels are one 8-connected component."""
     from skimage.measure import label  # slow to import, and only masks with many values need it
 
-    components = label(codes, background=0, connectivity=2)  # type: ignore[no-untyped-call]
+    components = label(codes, background=0, connectivity=2)
     _, first = np.unique(components, return_index=True)
     owners = codes.ravel()[first]
     ids, pieces = np.unique(owners[owners != 0], return_counts=True)
