@@ -1,0 +1,291 @@
+"""The objects of an image of any size, read block by block: the same as of the whole image, number by number.
+
+A clump (pixels above the threshold that hang together) that lies in one block is separated there. One that
+reaches the edge of its block is joined with its other parts first, and then cut out of the image as a whole.
+That this gives the same is a property of `separate`: a clump's objects depend on the clump alone.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components as components_of_graph
+
+from uvala.arrays import Box, LabelMap, Size
+from uvala.errors import ConfigError, ShapeError
+from uvala.instances.components import connected_components
+from uvala.instances.config import ObjectConfig
+from uvala.instances.decode import FloatMap, Maps, close_clumps, reach, require_maps, seed_map, separate
+from uvala.instances.filters import fill_holes, first_pixels
+
+__all__ = ["Reader", "objects_in_blocks"]
+
+Reader = Callable[[Box], Maps]
+"""Gives the maps of a box, each float [height, width]."""
+
+
+def objects_in_blocks(
+    read: Reader,
+    size: Size,
+    config: ObjectConfig,
+    *,
+    block: int = 1024,
+    out: LabelMap | None = None,
+) -> LabelMap:
+    """The objects of `find_objects`, with the same numbers, of an image read box by box: int32 [H, W].
+
+    read: gives the maps of a box inside the image; the same pixels may be asked for more than once (around
+    blocks if `config.smoothing` is set, and around clumps that cross blocks in "borders" and "distance"), so
+    it should read what was stored rather than run a network. block: side of a block, pixels. out: where the
+    result goes, int32 [H, W], a numpy memmap for instance; a new array if None. It is read again on the way.
+
+    Memory: `out`, the maps of one block (with the reach of the smoothing around it), some bytes per clump,
+    and in "watershed", "borders" and "distance" the maps of the bounding box of one clump at a time. A clump
+    that sprawls over the whole image, as badly separated membranes make it, therefore costs what the whole
+    image costs; raise `threshold` then. Filling holes looks at a block with `max_hole` pixels around it.
+
+    Raises what `find_objects` raises, ShapeError if `out` or what was read has the wrong shape, and
+    ConfigError if a block has no pixels.
+    """
+    if block < 1:
+        raise ConfigError(found=f"block = {block}", expected="at least 1 pixel", fix="try 1024")
+    labels = np.zeros(size, np.int32) if out is None else _require_out(out, size)
+    source = _Source(read, size, config)
+    boxes = _blocks(size, block)
+    open_parts = _OpenParts()
+    count = 0
+    for box in boxes:
+        count = _label_block(labels, box, source, open_parts, count)
+    clump_of, clumps = open_parts.joined()
+    if config.method == "components":
+        count = _join_parts(labels, boxes, clump_of, count)
+    else:
+        for number, clump in enumerate(clumps, start=1):
+            count = _separate_clump(labels, clump, clump_of, number, source, count)
+    _tidy(labels, boxes, source, count)
+    return labels
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The image, as far as one may look at it."""
+
+    read: Reader
+    size: Size
+    config: ObjectConfig
+
+    def look(self, box: Box) -> tuple[NDArray[np.bool_], FloatMap | None]:
+        """Which pixels of a box are foreground, bool [h, w], and its `seed_map`."""
+        grown = self.grown(box, reach(self.config))
+        maps = self.read(grown)
+        if maps.foreground.shape != (grown.height, grown.width):
+            raise ShapeError(
+                found=f"maps of shape {maps.foreground.shape} for {grown}",
+                expected=f"{(grown.height, grown.width)}",
+                fix="return exactly the pixels that were asked for",
+            )
+        require_maps(maps, self.config)
+        top, left = box.top - grown.top, box.left - grown.left
+        inside = Box(top, left, top + box.height, left + box.width).slices
+        seeds_from = seed_map(maps, self.config)
+        mask = maps.foreground[inside] > self.config.threshold
+        return mask, None if seeds_from is None else seeds_from[inside]
+
+    def grown(self, box: Box, by: int) -> Box:
+        """A box with `by` more pixels on each side, but not beyond the image."""
+        bottom, right = min(box.bottom + by, self.size.height), min(box.right + by, self.size.width)
+        return Box(max(box.top - by, 0), max(box.left - by, 0), bottom, right)
+
+
+@dataclass
+class _OpenParts:
+    """Parts of clumps that reach the edge of their block. In the label map, part n is the number -n."""
+
+    boxes: list[Box] = field(default_factory=list)
+    touching: list[NDArray[np.int32]] = field(default_factory=list)  # pairs of parts, [2, n] each
+
+    def joined(self) -> tuple[NDArray[np.int32], list[Box]]:
+        """The clump 1..n of each part [parts + 1], 0 for part 0, and the bounding box of each clump."""
+        pairs = np.concatenate([np.zeros((2, 0), np.int32), *self.touching], axis=1)
+        parts = len(self.boxes) + 1
+        graph = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(parts, parts))
+        clump_of = components_of_graph(graph, directed=False)[1].astype(np.int32)  # part 0 is alone: clump 0
+        corners = np.array(self.boxes, np.int64).reshape(-1, 4)
+        count = int(clump_of.max())
+        start, stop = np.full((count, 2), np.iinfo(np.int64).max), np.zeros((count, 2), np.int64)
+        np.minimum.at(start, clump_of[1:] - 1, corners[:, :2])
+        np.maximum.at(stop, clump_of[1:] - 1, corners[:, 2:])
+        return clump_of, [Box(*row) for row in np.concatenate([start, stop], axis=1).tolist()]
+
+
+def _label_block(
+    labels: LabelMap,
+    box: Box,
+    source: _Source,
+    open_parts: _OpenParts,
+    count: int,
+) -> int:
+    """Write the objects of a block, numbered from count + 1, and its open parts; the new count."""
+    config = source.config
+    mask, seeds_from = source.look(box)
+    clumps = connected_components(mask, config.connectivity)
+    is_open = np.zeros(int(clumps.max(initial=0)) + 1, bool)
+    for edge in _inner_edges(box, source.size):
+        is_open[clumps[edge]] = True
+    is_open[0] = False
+    closed = close_clumps(clumps, config)
+    objects = separate(np.where(is_open[closed], 0, closed), seeds_from, config)
+    numbers = np.zeros(len(is_open), np.int32)
+    numbers[is_open] = len(open_parts.boxes) + np.arange(1, np.count_nonzero(is_open) + 1)
+    parts = numbers[clumps]
+    open_parts.boxes += [
+        Box(box.top + rows.start, box.left + columns.start, box.top + rows.stop, box.left + columns.stop)
+        for rows, columns in _found(parts, len(open_parts.boxes))
+    ]
+    labels[box.slices] = np.where(objects > 0, objects + count, -parts)
+    open_parts.touching += _touching(labels, box, config.connectivity)
+    return count + int(objects.max(initial=0))
+
+
+def _found(parts: LabelMap, before: int) -> list[tuple[slice, slice]]:
+    """The bounding boxes of the parts above number `before`, all of which occur."""
+    return ndimage.find_objects(np.where(parts > 0, parts - before, 0))
+
+
+def _touching(labels: LabelMap, box: Box, connectivity: int) -> Iterator[NDArray[np.int32]]:
+    """Pairs of open parts [2, n] that touch across the upper and the left edge of a block."""
+    slants = (0,) if connectivity == 1 else (-1, 0, 1)
+    # one pixel of frame that belongs to no part, where the image ends
+    above = _line(labels, box.top - 1, box.left - 1, box.right + 1)
+    first_row = labels[box.top, box.left : box.right]
+    beside = _line(labels.T, box.left - 1, box.top - 1, box.bottom + 1)
+    # below the block, to the left, is a block that comes later and looks at this one from there
+    beside[-1] = 0
+    first_column = labels[box.top : box.bottom, box.left]
+    for inner, outer in ((first_row, above), (first_column, beside)):
+        for slant in slants:
+            other = outer[1 + slant : 1 + slant + len(inner)]
+            both = (inner < 0) & (other < 0)
+            yield np.unique(np.stack([-inner[both], -other[both]]), axis=1)
+
+
+def _line(labels: LabelMap, row: int, start: int, stop: int) -> LabelMap:
+    """A copy of a row from start to stop, 0 where that is outside of the image."""
+    line = np.zeros(stop - start, np.int32)
+    if row >= 0:
+        low, high = max(start, 0), min(stop, labels.shape[1])
+        line[low - start : high - start] = labels[row, low:high]
+    return line
+
+
+def _join_parts(labels: LabelMap, boxes: list[Box], clump_of: NDArray[np.int32], count: int) -> int:
+    """Give all parts of a clump one number above `count`, in place; the new count."""
+    objects = np.where(clump_of > 0, clump_of + count, 0)
+    for box in boxes:
+        piece = labels[box.slices]
+        labels[box.slices] = np.where(piece < 0, objects[np.maximum(-piece, 0)], piece)
+    return int(objects.max(initial=count))
+
+
+def _separate_clump(
+    labels: LabelMap,
+    clump: Box,
+    clump_of: NDArray[np.int32],
+    number: int,
+    source: _Source,
+    count: int,
+) -> int:
+    """Replace one clump that crosses blocks by its objects, numbered from count + 1; the new count."""
+    config = source.config
+    box = source.grown(clump, 1)
+    around = labels[box.slices]
+    alone = clump_of[np.maximum(-around, 0)] == number
+    # what else is there is an obstacle: a hole with an island is none
+    closed = close_clumps(np.where(alone, 1, np.where(around != 0, 2, 0)).astype(np.int32), config)
+    seeds_from = source.look(box)[1] if config.method in ("borders", "distance") else None
+    objects = separate(np.where(closed == 1, closed, 0), seeds_from, config)
+    labels[box.slices] = np.where(objects > 0, objects + count, around)
+    return count + int(objects.max(initial=0))
+
+
+def _tidy(labels: LabelMap, boxes: list[Box], source: _Source, count: int) -> None:
+    """What `decode.tidy` does, in place; the numbers are 1..count, not all of which need to occur."""
+    config = source.config
+    if config.min_size > 1:
+        _keep(labels, boxes, _sizes(labels, boxes, count) >= config.min_size)
+    if config.max_hole:
+        for box in boxes:
+            around = source.grown(box, config.max_hole).slices
+            labels[around] = fill_holes(labels[around], config.max_hole, config.connectivity)
+    first = _first_pixels(labels, boxes, count)
+    present = first < labels.size
+    if config.border_objects == "drop":
+        for edge in ([0, -1], (slice(None), [0, -1])) if labels.size else ():
+            present[labels[edge]] = False
+    present[0] = False
+    numbers = np.zeros(count + 1, np.int32)
+    order = np.flatnonzero(present)[np.argsort(first[present])]
+    numbers[order] = np.arange(1, len(order) + 1)
+    for box in boxes:
+        labels[box.slices] = numbers[labels[box.slices]]
+
+
+def _keep(labels: LabelMap, boxes: list[Box], kept: NDArray[np.bool_]) -> None:
+    for box in boxes:
+        labels[box.slices] *= kept[labels[box.slices]]
+
+
+def _sizes(labels: LabelMap, boxes: list[Box], count: int) -> NDArray[np.int64]:
+    sizes = np.zeros(count + 1, np.int64)
+    for box in boxes:
+        pixels = np.bincount(labels[box.slices].ravel())
+        sizes[: len(pixels)] += pixels
+    return sizes
+
+
+def _first_pixels(labels: LabelMap, boxes: list[Box], count: int) -> NDArray[np.int64]:
+    """`filters.first_pixels` of the whole image."""
+    first = np.full(count + 1, labels.size, np.int64)
+    for box in boxes:
+        piece = labels[box.slices]
+        local = first_pixels(piece, int(piece.max()) + 1)
+        row, column = np.divmod(local, box.width)
+        place = (box.top + row) * labels.shape[1] + box.left + column
+        np.minimum(
+            first[: len(local)], np.where(local < piece.size, place, labels.size), out=first[: len(local)]
+        )
+    return first
+
+
+def _blocks(size: Size, block: int) -> list[Box]:
+    return [
+        Box(top, left, min(top + block, size.height), min(left + block, size.width))
+        for top in range(0, size.height, block)
+        for left in range(0, size.width, block)
+    ]
+
+
+def _inner_edges(box: Box, size: Size) -> Iterator[Any]:
+    """What indexes those edges of a block beyond which the image goes on."""
+    if box.top > 0:
+        yield 0
+    if box.bottom < size.height:
+        yield -1
+    if box.left > 0:
+        yield slice(None), 0
+    if box.right < size.width:
+        yield slice(None), -1
+
+
+def _require_out(out: LabelMap, size: Size) -> LabelMap:
+    if out.shape != tuple(size) or out.dtype != np.int32:
+        raise ShapeError(
+            found=f"an array of shape {out.shape} and type {out.dtype} for the result",
+            expected=f"int32 {tuple(size)}",
+            fix="make it with numpy.zeros or numpy.memmap of that shape and type",
+        )
+    return out

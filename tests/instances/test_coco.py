@@ -1,0 +1,127 @@
+"""Objects as COCO instances, against the COCO API's own masks."""
+
+import json
+
+import numpy as np
+import pytest
+from faster_coco_eval import COCO
+from faster_coco_eval.core import mask as coco_masks
+from numpy.testing import assert_array_equal
+
+from uvala.errors import ShapeError
+from uvala.instances.coco import CocoImage, add_to_coco, run_lengths, to_coco
+
+
+def random_labels(seed):
+    """Small maps of all kinds; every tenth is enlarged, for run lengths of several letters."""
+    random = np.random.default_rng(seed)
+    shape = random.integers(1, 12, 2)
+    labels = random.integers(0, random.integers(2, 6), shape) * (random.random(shape) < random.random())
+    return labels if seed % 10 else np.kron(labels, np.ones((17, 23), int))
+
+
+CASES = [
+    np.zeros((4, 5), int),
+    np.ones((4, 5), int),
+    np.array([[3]]),
+    np.array([[0, 0], [0, 1]]),
+    np.zeros((0, 3), int),
+    *map(random_labels, range(1000)),
+]
+
+
+def each_object(labels):
+    numbers = np.unique(labels[labels > 0])
+    return [np.asfortranarray(labels == number, np.uint8) for number in numbers]
+
+
+def annotations(labels, **options):
+    return to_coco([CocoImage("image.png", labels)], ["cell"], **options)["annotations"]
+
+
+class TestMasks:
+    """Nothing but the mask decides what is written, so it is the same in every program."""
+
+    def test_strings_are_those_that_the_coco_api_writes(self):
+        for labels in CASES:
+            for mask, annotation in zip(each_object(labels), annotations(labels), strict=True):
+                expected = coco_masks.encode(mask)["counts"]
+                assert annotation["segmentation"]["counts"].encode() == expected
+
+    def test_strings_are_read_as_the_objects(self):
+        for labels in CASES:
+            for mask, annotation in zip(each_object(labels), annotations(labels), strict=True):
+                assert_array_equal(coco_masks.decode(annotation["segmentation"]), mask)
+
+    def test_numbers_are_read_as_the_objects(self):
+        for labels in CASES:
+            found = annotations(labels, compressed=False)
+            for mask, annotation in zip(each_object(labels), found, strict=True):
+                rle = coco_masks.frPyObjects(annotation["segmentation"], *labels.shape)
+                assert_array_equal(coco_masks.decode(rle), mask)
+
+    def test_areas_and_boxes_are_those_of_the_coco_api(self):
+        for labels in CASES:
+            for mask, annotation in zip(each_object(labels), annotations(labels), strict=True):
+                rle = coco_masks.encode(mask)
+                assert annotation["area"] == coco_masks.area(rle)
+                assert annotation["bbox"] == list(coco_masks.toBbox(rle))
+
+    def test_runs_go_down_the_columns_and_begin_outside(self):
+        labels = np.array([[1, 0, 1], [1, 1, 0]])
+        assert [counts.tolist() for counts in run_lengths(labels)] == [[0, 2, 1, 2, 1]]
+
+
+class TestFile:
+    """Images, annotations and categories, tied by ids from 1."""
+
+    IMAGES = (
+        CocoImage("a.png", np.array([[1, 1, 0], [0, 0, 5]]), scores=[0.25, 1], classes=[1, 0]),
+        CocoImage("b.png", np.zeros((4, 4), int), scores=[]),
+        CocoImage("c.png", np.array([[9]]), scores=[0.5]),
+    )
+
+    @pytest.fixture
+    def collection(self):
+        return to_coco(self.IMAGES, ["nucleus", "debris"])
+
+    def test_each_image_is_listed_with_its_size(self, collection):
+        assert collection["images"][0] == {"id": 1, "file_name": "a.png", "height": 2, "width": 3}
+        assert [image["id"] for image in collection["images"]] == [1, 2, 3]
+
+    def test_annotations_are_numbered_through_and_know_their_image(self, collection):
+        found = [(each["id"], each["image_id"], each["category_id"]) for each in collection["annotations"]]
+        assert found == [(1, 1, 2), (2, 1, 1), (3, 3, 1)]
+
+    def test_scores_are_written_where_there_are_any(self, collection):
+        assert [each["score"] for each in collection["annotations"]] == [0.25, 1, 0.5]
+        assert "score" not in annotations(np.ones((2, 2), int))[0]
+
+    def test_it_is_json(self, collection):
+        assert json.loads(json.dumps(collection)) == collection
+
+    def test_the_coco_api_opens_it(self, collection):
+        coco = COCO(collection)
+        assert coco.getImgIds() == [1, 2, 3]
+        assert_array_equal(coco.annToMask(coco.loadAnns([1])[0]), [[1, 1, 0], [0, 0, 0]])
+
+    def test_image_by_image_it_is_the_same(self, collection):
+        grown = to_coco([], ["nucleus", "debris"])
+        for image in self.IMAGES:
+            add_to_coco(grown, image)
+        assert grown == collection
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"scores": [1, 2]}, {"classes": [0, 0]}, {"classes": [1]}, {"classes": [-1]}, {"classes": [0.0]}],
+    ids=str,
+)
+def test_what_is_not_one_fitting_value_per_object_is_refused(options):
+    with pytest.raises(ShapeError, match=r"one per object|places in a list of 1 categories"):
+        to_coco([CocoImage("a.png", np.ones((2, 2), int), **options)], ["cell"])
+
+
+def test_what_is_no_label_map_is_refused():
+    with pytest.raises(ShapeError, match="expected integers"):
+        to_coco([CocoImage("a.png", np.ones(3))], ["cell"])
