@@ -38,3 +38,29 @@ def write_discs(
         Image.fromarray(image).save(folder / "images" / f"{index:02d}{suffix}")
         Image.fromarray(np.array(values, np.uint8)[mask]).save(folder / "masks" / f"{index:02d}.png")
     return folder
+
+
+def write_touching_squares(folder: Path, count: int = 6, *, ignore: bool = False) -> Path:
+    """A data set images/ + masks/ whose 16-bit masks number squares, of which two touch.
+
+    The first image holds, in rows 4 to 9: object 1 in columns 4 to 9, object 2 in columns 10 to 15, object 3
+    in columns 19 to 24; in the others they lie lower and further right. ignore: value 9 is to be ignored.
+    """
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        mask = np.zeros((32, 32), np.uint16)
+        for number, column in enumerate((4, 10, 19), start=1):
+            mask[4 + index : 10 + index, column + index // 2 : column + 6 + index // 2] = number
+        levels = np.array([40, 140, 230, 180])  # each object has its own: one can see where two meet
+        image = (levels[mask] + rng.normal(0, 5, mask.shape)).clip(0, 255).astype(np.uint8)
+        if ignore:
+            mask[28:, :4] = 9
+        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    if ignore:
+        (folder / "dataset.toml").write_text('task = "instances"\nignore = [9]\n')
+    else:
+        (folder / "dataset.toml").write_text('task = "instances"\n')
+    return folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from uvala import instances, metrics
     from uvala.api.importing import import_weights
     from uvala.api.run import Run, load_run
     from uvala.api.training import train
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from uvala.data.dataset import Dataset, read_dataset
     from uvala.data.synthetic import write_sample_data
     from uvala.errors import UvalaError
+    from uvala.evaluation.compare import compare
+    from uvala.evaluation.evaluate import evaluate
     from uvala.models.catalog import create_model
     from uvala.models.table import list_models
     from uvala.prediction.engine import Prediction
@@ -27,7 +30,9 @@ _HOME = {
     "Run": "uvala.api.run",
     "UvalaError": "uvala.errors",
     "check": "uvala.data.check",
+    "compare": "uvala.evaluation.compare",
     "create_model": "uvala.models.catalog",
+    "evaluate": "uvala.evaluation.evaluate",
     "from_peer": "uvala.weights.peers",
     "import_weights": "uvala.api.importing",
     "list_models": "uvala.models.table",
@@ -43,6 +48,10 @@ __all__ = [  # noqa: RUF022 - the order in which a reader meets them
     "check",
     "train",
     "load_run",
+    "evaluate",
+    "compare",
+    "metrics",
+    "instances",
     "create_model",
     "list_models",
     "from_peer",
@@ -58,6 +67,8 @@ __all__ = [  # noqa: RUF022 - the order in which a reader meets them
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("metrics", "instances"):
+        return import_module(f"uvala.{name}")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'uvala' has no attribute '{name}'")

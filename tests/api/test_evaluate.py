@@ -5,9 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import uvala
 from drawn import write_discs
 from uvala.errors import SplitError
+from uvala.evaluation.scores import Scores
 
 
 def scored(run, data, **options):
@@ -59,8 +62,6 @@ def test_an_unknown_subset_suggests_the_nearest(disc_run, disc_data):
 
 
 def test_scores_agree_with_predictions(disc_run, disc_data):
-    import uvala
-
     dataset = uvala.read_dataset(disc_data)
     right, pixels = 0, 0
     for sample in dataset.samples:
@@ -68,3 +69,68 @@ def test_scores_agree_with_predictions(disc_run, disc_data):
         right += int(np.sum(predicted == dataset.classes(sample)))
         pixels += predicted.size
     assert disc_run.evaluate(disc_data, subset="all").accuracy == pytest.approx(right / pixels)
+
+
+class TestWhatIsScored:
+    """Objects, probabilities and the main measure, as the data ask for them."""
+
+    def test_masks_that_name_classes_are_scored_by_dice(self, disc_run, disc_data):
+        scores = disc_run.evaluate(disc_data, subset="all")
+        assert (scores.task, scores.main) == ("semantic", "dice")
+        assert scores.main_value == scores.mean_dice
+        assert scores.probabilities.pixels == sum(image.pixels for image in scores.images)
+
+    def test_another_task_may_be_asked_for(self, disc_run, disc_data):
+        scores = disc_run.evaluate(disc_data, subset="all", task="instances")
+        assert scores.main == "ap"
+        assert scores.objects.from_components
+        predicted = sum(
+            int(disc_run.predict(uvala.read_dataset(disc_data).image(sample)[0]).objects.max())
+            for sample in uvala.read_dataset(disc_data).samples
+        )
+        assert scores.objects.predicted_objects == predicted
+
+    def test_distances_are_in_the_unit_that_is_given(self, disc_run, disc_data):
+        in_pixels, in_um = (
+            disc_run.evaluate(disc_data, subset="all", **options)
+            for options in ({}, {"spacing": 0.5, "unit": "um"})
+        )
+        pixels, um = (
+            next(each for each in scores.measures if each.name == "hd95/foreground")
+            for scores in (in_pixels, in_um)
+        )
+        assert um.mean == pytest.approx(pixels.mean / 2)
+        assert (pixels.unit, um.unit) == ("px", "um")
+
+    def test_images_carry_what_they_are_known_by(self, disc_run, disc_data):
+        contents = uvala.read_dataset(disc_data).contents
+        images = disc_run.evaluate(disc_data, subset="all").images
+        assert {image.name: image.content for image in images} == contents
+
+    def test_pixels_outside_the_field_of_view_do_not_count(self, disc_run, disc_data, tmp_path):
+        region = np.zeros((48, 64), np.uint8)
+        region[:10] = 255
+        for path in (disc_data / "images").iterdir():
+            Image.fromarray(region).save(tmp_path / path.name)
+        scores = disc_run.evaluate(disc_data, subset="all", region=tmp_path)
+        assert {image.pixels for image in scores.images} == {10 * 64}
+
+
+class TestWhatIsWritten:
+    """Nothing, unless a folder is named; what is there is replaced."""
+
+    def test_scores_images_and_page(self, disc_run, disc_data, tmp_path):
+        scores = disc_run.evaluate(disc_data, subset="all", out=tmp_path / "out")
+        assert Scores.from_json(tmp_path / "out/scores.json") == scores
+        assert len((tmp_path / "out/scores.csv").read_text().splitlines()) == 13
+        assert "<html" in (tmp_path / "out/report.html").read_text()
+
+    def test_the_next_evaluation_takes_its_place(self, disc_run, disc_data, tmp_path):
+        for subset in ("all", "val"):
+            disc_run.evaluate(disc_data, subset=subset, out=tmp_path / "out")
+        assert Scores.from_json(tmp_path / "out/scores.json").subset == "val"
+
+    def test_the_default_place_names_data_and_subset(self, disc_run, disc_data):
+        evaluation = disc_run.evaluation(disc_data, subset="val")
+        assert evaluation.default_folder == disc_run.path / "evaluations" / f"{disc_data.name}-val"
+        assert not evaluation.default_folder.exists()

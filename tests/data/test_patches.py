@@ -31,18 +31,18 @@ class TestSampler:
             np.testing.assert_array_equal(drawn, again)
 
     def test_windows_have_a_margin_on_each_side(self, dataset):
-        images, masks = sampler(dataset, size=16, margin=3).windows(0)
+        images, masks, _ = sampler(dataset, size=16, margin=3).windows(0)
         assert images.shape == (4, 1, 22, 22)
         assert masks.shape == (4, 22, 22)
 
     def test_image_and_mask_show_the_same_place(self, dataset):
         # the discs are brighter than 135 and the background is darker
-        images, masks = sampler(dataset, class_share=1.0).windows(0)
+        images, masks, _ = sampler(dataset, class_share=1.0).windows(0)
         known = masks != IGNORE
         assert ((images[:, 0] * 127.5 + 127.5 > 135) == (masks == 1))[known].mean() > 0.98
 
     def test_outside_the_image_the_mask_is_ignored(self, dataset):
-        _, masks = sampler(dataset, size=64, margin=0).windows(0)
+        _, masks, _ = sampler(dataset, size=64, margin=0).windows(0)
         assert (masks[:, 40 + 12 :] == IGNORE).all()  # 40 rows in the middle of 64
         assert (masks[:, 12 : 12 + 40, 2:62] != IGNORE).all()
 
@@ -53,7 +53,7 @@ class TestSampler:
         assert np.bincount(shown).tolist() == [6, 6, 6, 6]
 
     def test_patches_on_classes_are_centred_on_them(self, dataset):
-        _, masks = sampler(dataset, size=16, batch=64, class_share=1.0, margin=0).windows(0)
+        _, masks, _ = sampler(dataset, size=16, batch=64, class_share=1.0, margin=0).windows(0)
         assert 0.4 < (masks[:, 7:9, 7:9] == 1).any(axis=(1, 2)).mean() < 0.75  # half of the draws are class 1
 
     @pytest.mark.parametrize("size", [(1, 40), (30, 1), (12, 9)], ids=str)
@@ -63,7 +63,7 @@ class TestSampler:
         for part in ("images", "masks"):
             (tmp_path / "tiny" / part / "00.png").rename(folder / part / "tiny.png")
         data = read_dataset(folder)
-        images, _ = sampler(data, size=32, margin=8, batch=14).windows(0)  # an epoch: the tiny one is in it
+        images, _, _ = sampler(data, size=32, margin=8, batch=14).windows(0)  # an epoch, tiny and all
         assert np.isfinite(images).all()
 
 
@@ -75,5 +75,5 @@ class TestStore:
         assert len(store._kept) < 4
 
     def test_a_store_without_room_still_works(self, dataset):
-        images, _ = sampler(dataset, limit=0).windows(3)
+        images, _, _ = sampler(dataset, limit=0).windows(3)
         np.testing.assert_array_equal(images, sampler(dataset).windows(3)[0])

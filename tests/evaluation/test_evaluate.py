@@ -8,13 +8,13 @@ import pytest
 from uvala.arrays import IGNORE
 from uvala.errors import DataError, ShapeError
 from uvala.evaluation.evaluate import evaluate
-from uvala.evaluation.scores import POLICY
+from uvala.evaluation.policy import POLICY
 
 NAMES = ("background", "cell", "debris")
 
 
 def case(name, prediction, truth):
-    return name, np.array(prediction, np.uint8), np.array(truth, np.uint8)
+    return name, np.array(prediction, np.uint8, ndmin=2), np.array(truth, np.uint8, ndmin=2)
 
 
 CASES = [
@@ -76,7 +76,8 @@ class TestByHand:
         assert scores.median_dice == pytest.approx(np.median(means))
 
     def test_the_policy_and_the_subset_are_written_down(self, scores):
-        assert (scores.policy, scores.subset) == (POLICY, "test")
+        assert scores.policy.startswith(POLICY["pixels"])
+        assert scores.subset == "test"
 
 
 STATES = {

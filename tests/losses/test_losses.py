@@ -9,6 +9,7 @@ from uvala.losses.combined import over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
 from uvala.losses.cross_entropy import cross_entropy
 from uvala.losses.dice import dice_loss
+from uvala.losses.distance import distance_loss
 
 CPU = torch.device("cpu")
 
@@ -126,9 +127,63 @@ def seen_at(target: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The target as a loss sees it next to logits of that size."""
     seen: list[torch.Tensor] = []
 
-    def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def loss(logits: torch.Tensor, target: torch.Tensor, maps: None) -> torch.Tensor:
         seen.append(target)
         return logits.sum()
 
     over_outputs(loss, [torch.zeros(1, 2, height, width)], target, (1.0,))
     return seen[0]
+
+
+class TestObjects:
+    """What makes touching objects come apart, as terms of the loss."""
+
+    def test_pixel_weights_make_a_weighted_mean(self):
+        logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+        target, weights = half_and_half(), torch.ones(1, 4, 4)
+        target[0, 3], weights[0, 0] = IGNORE, 5.0
+        single = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
+        expected = (5 * single[0, 0].sum() + single[0, 1:3].sum()) / (5 * 4 + 2 * 4)
+        assert_close(cross_entropy(logits, target, pixel_weights=weights), expected)
+
+    def test_weights_of_one_change_nothing(self):
+        logits, target = torch.randn(2, 2, 4, 4), torch.randint(0, 2, (2, 4, 4))
+        assert_close(
+            cross_entropy(logits, target, pixel_weights=torch.ones(2, 4, 4)), cross_entropy(logits, target)
+        )
+
+    def test_a_perfect_distance_costs_nothing(self):
+        distance = torch.tensor([[[0.2, 0.5, 0.9]]])
+        target = torch.ones(1, 1, 3, dtype=torch.long)
+        assert distance_loss(distance.logit(), distance, target).item() == pytest.approx(0, abs=1e-6)
+        # Kullback-Leibler divergence of a coin of 1/2 from one of 0.9
+        said = distance_loss(torch.zeros(1, 1, 1), torch.tensor([[[0.9]]]), target[..., :1])
+        assert said.item() == pytest.approx(0.9 * math.log(1.8) + 0.1 * math.log(0.2), rel=1e-5)
+
+    def test_the_distance_of_ignored_pixels_does_not_count(self):
+        target = torch.tensor([[[1, IGNORE]]])
+        logits, distance = torch.tensor([[[0.0, 9.0]]]), torch.tensor([[[0.5, 0.0]]])
+        assert distance_loss(logits, distance, target).item() == pytest.approx(0, abs=1e-6)
+
+    def test_the_last_logit_is_the_distance_and_no_class(self):
+        logits, target = torch.randn(1, 3, 4, 4), half_and_half()
+        maps = torch.rand(1, 1, 4, 4)
+        whole = segmentation_loss(LossConfig(distance=2.0), CPU, objects="distance")
+        classes = segmentation_loss(LossConfig(), CPU)
+        expected = classes(logits[:, :2], target) + 2 * distance_loss(logits[:, 2], maps[:, 0], target)
+        assert_close(whole(logits, target, maps), expected)
+
+    def test_class_weights_are_those_of_the_classes_and_the_border_weighs_like_its_object(self):
+        logits = torch.randn(1, 3, 4, 4)
+        target = torch.randint(0, 3, (1, 4, 4))
+        loss = segmentation_loss(LossConfig(dice=0, class_weights=(0.5, 1.5)), CPU, objects="borders")
+        assert_close(
+            loss(logits, target), cross_entropy(logits, target, class_weights=torch.tensor([0.5, 1.5, 1.5]))
+        )
+
+    def test_maps_follow_their_output_to_its_size(self):
+        full, half = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 2, 2)
+        target, weights = torch.randint(0, 2, (1, 4, 4)), torch.rand(1, 1, 4, 4)
+        loss = segmentation_loss(LossConfig(), CPU, objects="weights")
+        expected = loss(full, target, weights) + loss(half, target[:, 1::2, 1::2], weights[..., 1::2, 1::2])
+        assert_close(over_outputs(loss, [full, half], target, (1.0, 1.0), weights), expected)

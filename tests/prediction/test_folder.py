@@ -1,11 +1,12 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from uvala.errors import DataError
-from uvala.prediction.folder import find_inputs
+from uvala.errors import DataError, UnknownNameError
+from uvala.prediction.folder import Failure, find_inputs, predict_files
 
 
 @pytest.fixture
@@ -66,3 +67,53 @@ def test_a_folder_without_images_is_refused(folder):
     (folder / "empty").mkdir()
     with pytest.raises(DataError, match="a folder without images"):
         find_inputs(["empty"])
+
+
+class TestObjects:
+    """Objects are written on request, beside the masks."""
+
+    @pytest.fixture
+    def outputs(self, disc_run, disc_data, tmp_path):
+        (disc_data / "images" / "broken.png").write_bytes(b"no image")
+        inputs = find_inputs(
+            [*sorted((disc_data / "images").glob("0[0-2].png")), disc_data / "images/broken.png"]
+        )
+        (disc_data / "images" / "broken.png").unlink()
+        kinds = ("labels", "geojson", "csv", "coco")
+        return list(predict_files(disc_run.predictor, inputs, tmp_path, objects=kinds))
+
+    def test_lie_in_a_folder_of_their_own(self, outputs, tmp_path):
+        suffixes = sorted(path.suffix for path in (tmp_path / "objects").iterdir())
+        assert suffixes == [".csv"] * 3 + [".geojson"] * 3 + [".json"] + [".tif"] * 3
+
+    def test_are_counted(self, outputs, tmp_path):
+        tables = [(tmp_path / "objects" / f"0{index}.csv").read_text().splitlines() for index in range(3)]
+        assert [output.objects for output in outputs[:3]] == [len(table) - 1 for table in tables]
+
+    def test_what_cannot_be_read_is_passed_over(self, outputs, tmp_path):
+        assert isinstance(outputs[3], Failure)
+        listed = json.loads((tmp_path / "objects" / "coco.json").read_text())["images"]
+        assert [image["file_name"] for image in listed] == ["00.png", "01.png", "02.png"]
+
+    def test_are_not_written_unasked(self, disc_run, disc_data, tmp_path):
+        (output,) = predict_files(disc_run.predictor, find_inputs([disc_data / "images/00.png"]), tmp_path)
+        assert output.objects is None
+        assert not (tmp_path / "objects").exists()
+
+    def test_of_an_unknown_kind_are_refused_before_anything_is_written(self, disc_run, disc_data, tmp_path):
+        inputs = find_inputs([disc_data / "images/00.png"])
+        with pytest.raises(UnknownNameError, match="did you mean 'labels'"):
+            list(predict_files(disc_run.predictor, inputs, tmp_path, objects=["label"]))
+        assert not list(tmp_path.iterdir())
+
+    def test_of_pages_are_listed_with_the_page(self, disc_run, tmp_path):
+        import tifffile
+
+        tifffile.imwrite(tmp_path / "stack.tif", np.zeros((2, 32, 32), np.uint8), photometric="minisblack")
+        list(
+            predict_files(
+                disc_run.predictor, find_inputs([tmp_path / "stack.tif"]), tmp_path, objects=["coco"]
+            )
+        )
+        listed = json.loads((tmp_path / "objects" / "coco.json").read_text())["images"]
+        assert [image["file_name"] for image in listed] == ["stack.tif#0", "stack.tif#1"]

@@ -1,29 +1,29 @@
 """A trained network in Python: load it, predict with it, score it."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from uvala.api.scoring import score_samples
+from uvala.api.evaluation import Evaluation
+from uvala.api.paired import paired_files
+from uvala.api.scoring import Gallery, evaluation_settings, score_samples
+from uvala.api.subsets import require_subset, samples_of
 from uvala.data.dataset import Dataset, read_dataset
-from uvala.data.sample import Sample
 from uvala.data.split_lists import decided_sides
-from uvala.errors import SplitError, did_you_mean
 from uvala.evaluation.scores import Scores
 from uvala.files import claim_folder
 from uvala.plan.schema import Plan
 from uvala.prediction.engine import Prediction, Predictor, as_channels_first
 from uvala.prediction.folder import Failure, Output, find_inputs, predict_files
+from uvala.prediction.objects import object_kinds
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, open_run
 
-__all__ = ["SUBSETS", "Run", "load_run"]
-
-SUBSETS = ("test", "val", "train", "all")
+__all__ = ["Run", "load_run"]
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,21 @@ class Run:
         *,
         probabilities: bool = False,
         overlays: bool = False,
+        objects: Sequence[str] = (),
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[list[Output], list[Failure]]:
-        """Predict files, folders and globs into the new folder `out`; what was written, what failed."""
+        """Predict files, folders and globs into the new folder `out`; what was written, what failed.
+
+        objects: what to write objects as, some of "labels", "geojson", "coco" and "csv"; UnknownNameError for
+        anything else.
+        """
+        kinds = object_kinds(objects)
         found = find_inputs(inputs)
         predictor = self.predictor
         claim_folder(Path(out).expanduser(), purpose="the predictions")
         results: list[Output | Failure] = []
         for result in predict_files(
-            predictor, found, Path(out), probabilities=probabilities, overlays=overlays
+            predictor, found, Path(out), probabilities=probabilities, overlays=overlays, objects=kinds
         ):
             results.append(result)
             if progress is not None:
@@ -98,6 +104,13 @@ class Run:
         *,
         subset: str = "test",
         split: str | Path | None = None,
+        task: str | None = None,
+        region: str | Path | None = None,
+        spacing: float | tuple[float, float] | str | None = None,
+        unit: str | None = None,
+        tolerance: float | None = None,
+        settings: Mapping[str, Any] | None = None,
+        out: str | Path | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Scores:
         """Scores of the network on a data set with masks.
@@ -106,10 +119,52 @@ class Run:
         it, images that the run trained on or chose its weights by are known again by their pixels, whatever
         they are called now, and "test" is every image that is neither; a data set of which it knows no image
         is split as its own folders or lists say. SplitError if the subset has no images.
+
+        task: "semantic", "membranes" or "instances"; None: what the masks ask for. region: a folder with the
+        field of view of each image, 0 where pixels do not count; DataError if one is missing. spacing, unit,
+        tolerance, settings: as in `EvaluationConfig`. out: a folder for scores.json, scores.csv and
+        report.html; None writes nothing.
         """
-        dataset = self._dataset(data)
-        samples = self._samples(dataset, subset, None if split is None else Path(split))
-        return score_samples(self.predictor, dataset, samples, subset=subset, progress=progress)
+        named = {"task": task, "spacing": spacing, "unit": unit, "tolerance": tolerance}
+        config = {**(settings or {}), **{name: value for name, value in named.items() if value is not None}}
+        evaluation = self.evaluation(
+            data, subset=subset, split=split, region=region, settings=config, progress=progress
+        )
+        if out is not None:
+            evaluation.write(Path(out).expanduser())
+        return evaluation.scores
+
+    def evaluation(
+        self,
+        data: str | Path,
+        *,
+        subset: str | None = None,
+        split: str | Path | None = None,
+        region: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Evaluation:
+        """The scores as `evaluate` makes them, with the pictures that a report wants; nothing is written."""
+        subset = "test" if subset is None else subset
+        require_subset(subset)
+        config, dataset = evaluation_settings(settings), self._dataset(data)
+        sides = ({}, "") if subset == "all" else self._sides(dataset, None if split is None else Path(split))
+        samples = samples_of(dataset, subset, *sides)
+        regions = None
+        if region is not None:
+            regions = paired_files(Path(region).expanduser(), dataset, samples, what="fields of view")
+        gallery = Gallery(self.card.network.num_classes)
+        scores = score_samples(
+            self.predictor,
+            dataset,
+            samples,
+            subset=subset,
+            gallery=gallery,
+            progress=progress,
+            settings=config,
+            regions=regions,
+        )
+        return Evaluation(scores, dataset, gallery, self.folder)
 
     def _dataset(self, data: str | Path) -> Dataset:
         channels = self.card.data.channels
@@ -119,25 +174,6 @@ class Run:
             if dataset.encoding.num_classes == self.card.network.num_classes:
                 return dataset
         return read_dataset(data, encoding=self.card.encoding, channels=channels)
-
-    def _samples(self, dataset: Dataset, subset: str, file: Path | None) -> tuple[Sample, ...]:
-        if subset not in SUBSETS:
-            raise SplitError(
-                found=f"subset '{subset}'", expected="a subset", fix=did_you_mean(subset, SUBSETS)
-            )
-        if subset == "all":
-            return dataset.samples
-        sides, origin = self._sides(dataset, file)
-        chosen = tuple(sample for sample in dataset.samples if sides.get(sample.name) == subset)
-        if not chosen:
-            counts = Counter(sides.values())
-            others = [f"--subset {side} ({counts[side]})" for side in SUBSETS if counts[side]]
-            raise SplitError(
-                found=f"no image of the subset '{subset}' in {dataset.root} ({origin})",
-                expected="at least one",
-                fix=f"choose {', '.join([*others, '--subset all'])}",
-            )
-        return chosen
 
     def _sides(self, dataset: Dataset, file: Path | None) -> tuple[dict[str, str], str]:
         """Which subset each image belongs to, and who says so."""

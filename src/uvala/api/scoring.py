@@ -1,70 +1,54 @@
-"""Predict the images of a subset and score them, keeping the pictures that a report wants to show."""
+"""Predict the images of a subset, or take masks that lie in a folder, and score them one by one."""
 
-import heapq
-import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-
-from uvala.arrays import ClassMap
+from uvala.api.gallery import Gallery
+from uvala.api.paired import read_region
+from uvala.arrays import ClassMap, ImageArray
+from uvala.config import build
 from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
-from uvala.evaluation.evaluate import evaluate
-from uvala.evaluation.scores import Scores
-from uvala.metrics.pixels import confusion_matrix, dice
+from uvala.evaluation.case import Case, Method
+from uvala.evaluation.config import EvaluationConfig
+from uvala.evaluation.evaluate import MAIN, evaluate
+from uvala.evaluation.scores import ImageScore, Scores
+from uvala.evaluation.task import LOOKED_AT, FoundTask, find_task
+from uvala.images.read import Source, read_mask
 from uvala.prediction.engine import Predictor
-from uvala.report.pages import Case
+from uvala.report import content
+from uvala.runs.card import ObjectCard
 
-__all__ = ["Gallery", "score_samples"]
+__all__ = ["Gallery", "evaluation_settings", "score_masks", "score_samples", "task_of"]
 
-_WORST = 6
-_TYPICAL = 3
-_MOST_BYTES = 400 * 2**20  # of pictures kept in memory until the report is written
+Sources = Mapping[str, Source]
+"""A file for each image, by its sample's name."""
+
+_METHODS = {
+    "components": "what hangs together",
+    "watershed": "what hangs together, cut at its necks",
+    "borders": "grown from their interior, apart from predicted borders",
+    "distance": "grown from the middle that a predicted distance shows",
+}
 
 
-@dataclass
-class Gallery:
-    """The worst cases seen so far, and a few of all the others. `add` keeps what deserves it."""
+def evaluation_settings(settings: Mapping[str, Any] | None = None, **named: Any) -> EvaluationConfig:
+    """The settings of an evaluation: those given, and of the named ones those that are not None."""
+    known = {name: value for name, value in named.items() if value is not None}
+    return build(EvaluationConfig, {**(settings or {}), **known}, where="the settings of the evaluation")
 
-    num_classes: int
-    worst: list[tuple[float, str, Case]] = field(default_factory=list)
-    others: list[Case] = field(default_factory=list)
-    seen: int = 0
-    _random: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def add(self, case: Case) -> None:
-        """Look at a case; the worst ones and a random sample of the others stay."""
-        self.seen += 1
-        rank = -(case.mean_dice if case.mean_dice is not None else 1.0)
-        # the smallest item of the heap is the best of the worst: the one to give way
-        heapq.heappush(self.worst, (rank, case.name, case))
-        room = 1 if self._full else _WORST
-        while len(self.worst) > room:
-            self._sample(heapq.heappop(self.worst)[2])
-
-    def ranked(self) -> list[Case]:
-        """The worst cases, the worst one first."""
-        return [case for _, _, case in sorted(self.worst, key=lambda item: item[0], reverse=True)]
-
-    def typical(self, median: float | None) -> list[Case]:
-        """Cases nearest to the median score."""
-        pool = self.others or self.ranked()
-        goal = 1.0 if median is None else median
-        distance = [abs((case.mean_dice if case.mean_dice is not None else 1.0) - goal) for case in pool]
-        return [pool[index] for index in np.argsort(distance, kind="stable")[:_TYPICAL]]
-
-    @property
-    def _full(self) -> bool:
-        kept = [*(case for *_, case in self.worst), *self.others]
-        return sum(case.image.nbytes + 2 * case.truth.nbytes for case in kept) > _MOST_BYTES
-
-    def _sample(self, case: Case) -> None:
-        """Reservoir sampling: each of the others is as likely to be kept."""
-        if len(self.others) < 4 * _TYPICAL and not self._full:
-            self.others.append(case)
-        elif (place := self._random.randrange(self.seen)) < len(self.others):
-            self.others[place] = case
+def task_of(dataset: Dataset, samples: Sequence[Sample], config: EvaluationConfig | None = None) -> FoundTask:
+    """What the masks of some samples ask for, or what `config` says they do."""
+    wish = "auto" if config is None else config.task
+    every = max(1, len(samples) // LOOKED_AT)
+    return find_task(
+        (dataset.classes(sample) for sample in samples[::every][:LOOKED_AT]),
+        dataset.encoding.num_classes,
+        numbered=dataset.encoding.kind == "instances",
+        wish=None if wish == "auto" else wish,
+    )
 
 
 def score_samples(
@@ -76,29 +60,144 @@ def score_samples(
     gallery: Gallery | None = None,
     until: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] | None = None,
+    settings: EvaluationConfig | None = None,
+    regions: Sources | None = None,
 ) -> Scores:
-    """Scores of `samples`, predicted one by one; of those before `until()` turned true, one at least."""
+    """Scores of `samples`, predicted one by one; of those before `until()` turned true, one at least.
 
-    def cases() -> Iterator[tuple[str, ClassMap, ClassMap]]:
-        for done, sample in enumerate(samples):
-            if done and until():
+    regions: of each sample, the file that says which of its pixels count.
+    """
+    config, decoding = settings or EvaluationConfig(), predictor.card.objects.settings
+    task = task_of(dataset, samples, config)
+    # a network that learnt from other masks may look for the objects of another class
+    own_objects = task.task != "semantic" and decoding.object_class == task.cell
+
+    def case_of(sample: Sample, image: ImageArray) -> Case:
+        prediction = predictor(image)
+        case = _case(dataset, sample, prediction.mask, task, regions)
+        case = replace(case, probabilities=prediction.probabilities)
+        if not own_objects:
+            return case
+        return replace(case, objects=prediction.objects, foreground=prediction.foreground)
+
+    method = Method(temperature=predictor.card.temperature)
+    if own_objects:
+        method = replace(method, words=_words(predictor.card.objects), threshold=decoding.threshold)
+    work = _Work(dataset, samples, case_of, gallery, until, progress)
+    return work.scores(predictor.card.encoding.names, subset, config, task, method)
+
+
+def score_masks(
+    masks: Sources,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    subset: str,
+    gallery: Gallery | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    settings: EvaluationConfig | None = None,
+    regions: Sources | None = None,
+) -> Scores:
+    """Scores of masks that any tool made for `samples`, in the encoding of the data set's own masks.
+
+    masks: of each sample, the file. Probabilities are not known, so nothing is said of them.
+    """
+    config = settings or EvaluationConfig()
+    task = task_of(dataset, samples, config)
+
+    def case_of(sample: Sample, image: ImageArray) -> Case:
+        source = masks[sample.name]
+        raw = read_mask(source)
+        case = _case(dataset, sample, dataset.encoding.decode(raw, str(source)), task, regions)
+        if dataset.encoding.kind != "instances":
+            return case
+        return replace(case, objects=dataset.encoding.labels(raw, str(source)))
+
+    work = _Work(dataset, samples, case_of, gallery, progress=progress)
+    return work.scores(dataset.encoding.names, subset, config, task, Method())
+
+
+@dataclass
+class _Work:
+    """Samples that become cases one by one; an image is kept until its case has its scores."""
+
+    dataset: Dataset
+    samples: Sequence[Sample]
+    case_of: Callable[[Sample, ImageArray], Case]
+    gallery: Gallery | None = None
+    until: Callable[[], bool] = lambda: False
+    progress: Callable[[int, int], None] | None = None
+    _images: dict[str, ImageArray] = field(default_factory=dict)
+
+    def scores(
+        self,
+        class_names: Sequence[str],
+        subset: str,
+        config: EvaluationConfig,
+        task: FoundTask,
+        method: Method,
+    ) -> Scores:
+        """The scores of the samples."""
+        return evaluate(
+            self._cases(),
+            class_names,
+            subset,
+            settings=config,
+            task=task,
+            method=method,
+            scored=lambda case, image: self._show(case, image, image.measures[MAIN[task.task]]),
+        )
+
+    def _cases(self) -> Iterator[Case]:
+        for done, sample in enumerate(self.samples):
+            if done and self.until():
                 return
-            image, truth = dataset.image(sample), dataset.classes(sample)
-            prediction = predictor(image)
-            if gallery is not None:
-                scores = dice(confusion_matrix(prediction.mask, truth, gallery.num_classes))
-                known = scores[np.isfinite(scores)]
-                gallery.add(
-                    Case(
-                        sample.name,
-                        image,
-                        truth,
-                        prediction.mask,
-                        float(known.mean()) if known.size else None,
-                    )
-                )
-            if progress is not None:
-                progress(done + 1, len(samples))
-            yield sample.name, prediction.mask, truth
+            image = self.dataset.image(sample)
+            self._images[sample.name] = image
+            yield self.case_of(sample, image)
+            if self.progress is not None:
+                self.progress(done + 1, len(self.samples))
 
-    return evaluate(cases(), predictor.card.encoding.names, subset)
+    def _show(self, case: Case, image: ImageScore, main: float | None) -> None:
+        picture = self._images.pop(case.name)
+        if self.gallery is None:
+            return
+        self.gallery.add(
+            content.Case(
+                name=case.name,
+                image=picture,
+                truth=case.truth,
+                prediction=case.prediction,
+                mean_dice=image.mean_dice,
+                true_objects=case.true_objects,
+                objects=case.objects,
+                score=main,
+            )
+        )
+
+
+def _case(
+    dataset: Dataset, sample: Sample, prediction: ClassMap, task: FoundTask, regions: Sources | None
+) -> Case:
+    """A sample's prediction beside its truth."""
+    truth, size = dataset.classes(sample), dataset.sizes[sample.name]
+    return Case(
+        name=sample.name,
+        truth=truth,
+        prediction=prediction,
+        true_objects=None if task.task == "semantic" else dataset.instances(sample),
+        region=None if regions is None else read_region(regions[sample.name], size),
+        group=sample.group or "",
+        content=dataset.contents[sample.name],
+    )
+
+
+def _words(card: ObjectCard) -> str:
+    """How objects are found, in words."""
+    settings = card.settings
+    words = f"{_METHODS[settings.method]} where the probability is above {settings.threshold:.2f}"
+    if settings.min_size:
+        words += f", of {settings.min_size} pixels or more"
+    if card.images:
+        words += f"; settings chosen on {card.images} validation images by {card.measure}"
+    return words

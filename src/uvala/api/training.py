@@ -16,12 +16,15 @@ import uvala
 from uvala.api.reporting import write_run_report
 from uvala.api.run import Run
 from uvala.api.scoring import Gallery, score_samples
+from uvala.api.tuning import MOST_IMAGES, tune_run
 from uvala.config import build, flat, override
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.sample import Sample
 from uvala.data.splits import Split, make_split
 from uvala.errors import ConfigError, RunError, SplitError, UvalaError
-from uvala.evaluation.scores import Scores, verdict, write_csv
+from uvala.evaluation.scores import Scores
+from uvala.evaluation.tables import write_csv
+from uvala.evaluation.verdict import verdict
 from uvala.files import write_text
 from uvala.log import Event, EventLog, Listener, read_events
 from uvala.models.catalog import create_model, model_config, without_pretrained
@@ -45,6 +48,8 @@ _AFTER_SECONDS = 5.0
 _REPORT_SECONDS = 2.5
 # who presses Ctrl-C wants the result soon, and wants it to be more than one image
 _BRIEF_SCORING = 10.0
+# how long ways to find objects are compared; of a budget, this share and at least one second
+_TUNING_SECONDS, _TUNING_SHARE = 20.0, 0.02
 
 
 def train(
@@ -215,18 +220,21 @@ def _fit(
     card = run.card
     subset = "test" if parts.test else "val"
     scored = dataset.subset(getattr(parts, subset))
+    validation = dataset.subset(parts.val)
+    tuning = max(1.0, _TUNING_SHARE * clock.budget) if clock.budget else _TUNING_SECONDS
+    decided_by = _shuffled(validation, run.plan.seed)[:MOST_IMAGES]
     job = Job(
         run=run,
         dataset=dataset,
         training=dataset.subset(parts.train),
-        validation=dataset.subset(parts.val),
+        validation=validation,
         plan=run.plan,
         network=card.network,
         device=device,
         clock=clock,
         log=log,
-        pixels_after=sum(math.prod(dataset.sizes[sample.name]) for sample in scored),
-        seconds_after=_AFTER_SECONDS + 0.005 * (clock.budget or 0.0),
+        pixels_after=sum(math.prod(dataset.sizes[sample.name]) for sample in [*decided_by, *scored]),
+        seconds_after=_AFTER_SECONDS + tuning + 0.005 * (clock.budget or 0.0),
     )
     with StopSignal() as stop:
         training = Training(job, resume=progress is not None and progress.step > 0)
@@ -238,10 +246,24 @@ def _fit(
             )
         # a resume near the end of its budget has no time left, and yet its scores must be worth something
         seconds = _BRIEF_SCORING if progress is not None or not ended else 0.0
-        limit = _scoring_limit(clock, stop, at_least=seconds, at_most=math.inf if ended else seconds)
+        # what is decided now must leave the scores their share of the time
+        share = len(decided_by) / (len(decided_by) + len(scored))
+        over = _time_limit(stop, max((clock.remaining - tuning) * share, 1.0) if ended else seconds / 2)
+        tuned = tune_run(run, dataset, decided_by, device=str(device), seconds=tuning, until=over)
+        log("tuned", temperature=tuned.temperature, **tuned.objects.model_dump(mode="json"))
+        left = max(clock.remaining - _REPORT_SECONDS, seconds)
+        limit = _time_limit(stop, left if ended else seconds)
         scores = _score(run, dataset, scored, subset, device, log, limit)
     _write_training(run, training, clock, device, finished=ended)
-    log("end", finished=ended, mean_dice=scores.mean_dice, subset=subset, report=str(run.report_path))
+    log(
+        "end",
+        finished=ended,
+        mean_dice=scores.mean_dice,
+        main=scores.main,
+        main_value=scores.main_value,
+        subset=subset,
+        report=str(run.report_path),
+    )
     return Run(run, str(device))
 
 
@@ -306,8 +328,9 @@ def _asked(settings: Mapping[str, Any], **named: Any) -> dict[str, Any]:
 def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
     """The network of the plan, with what tiling needs to know of it."""
     channels, classes = dataset.channels, dataset.encoding.num_classes
+    logits = classes + plan.targets.extra_logits
     options = without_pretrained(plan.model.options)
-    model = create_model(plan.model.name, in_channels=channels, num_classes=classes, **options)
+    model = create_model(plan.model.name, in_channels=channels, num_classes=logits, **options)
     if crops := getattr(model, "crops", 0):
         raise ConfigError(
             found=f"{plan.model.name}, whose logits lack {crops} pixels on each side of the image",
@@ -321,6 +344,9 @@ def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
         options=plan.model.options,
         in_channels=channels,
         num_classes=classes,
+        logits=logits if plan.targets.extra_logits else None,
+        # weights change what is learnt, not what the logits are
+        objects="classes" if plan.targets.objects == "weights" else plan.targets.objects,
         parameters=facts.parameters,
         multiply_adds=facts.multiply_adds_512,
         multiple=facts.multiple,
@@ -369,10 +395,9 @@ def _write_training(
     run.write_card(run.card.model_copy(update={"training": done}))
 
 
-def _scoring_limit(clock: Clock, stop: StopSignal, *, at_least: float, at_most: float) -> Callable[[], bool]:
-    """Whether scoring has to end: for the report that is to be written, or because somebody asks now."""
+def _time_limit(stop: StopSignal, seconds: float) -> Callable[[], bool]:
+    """Whether looking at images has to end: the time is up, or somebody asks now."""
     began, asked = time.monotonic(), stop.asked
-    seconds = min(max(clock.remaining - _REPORT_SECONDS, at_least), at_most)
     return lambda: time.monotonic() - began > seconds or (stop.asked and not asked)
 
 

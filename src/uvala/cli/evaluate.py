@@ -5,37 +5,88 @@ from typing import Annotated
 
 import typer
 
+from uvala.cli.terminal import setting_help
+from uvala.evaluation.config import EvaluationConfig
+
 __all__ = ["NAME", "command"]
 
 NAME = "evaluate"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Folder that `uvala train` wrote.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder that `uvala train` wrote, or a folder of masks that any tool predicted."),
+    ],
     data: Annotated[Path, typer.Argument(help="Folder (or CSV manifest) with images and masks.")],
     split: Annotated[
         Path | None,
         typer.Option(help="JSON file with lists of names under train, val and test.", metavar="FILE"),
     ] = None,
-    subset: Annotated[str, typer.Option(help="test, val, train or all.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write all scores to this file.", metavar="FILE")] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(help="test, val, train or all; default test, or all of masks without a split."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help=setting_help(EvaluationConfig, "task"), metavar="TASK")
+    ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the field of view of each image: pixels that are 0 do not count.", metavar="DIR"
+        ),
+    ] = None,
+    spacing: Annotated[
+        str | None, typer.Option(help=setting_help(EvaluationConfig, "spacing"), metavar="SIZE")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help=setting_help(EvaluationConfig, "unit"), metavar="UNIT")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help=setting_help(EvaluationConfig, "tolerance"), metavar="DISTANCE")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for scores.json, scores.csv and report.html; default RUN/evaluations/DATA-SUBSET, "
+            "none for a folder of masks.",
+            metavar="DIR",
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write all scores to this file, too.", metavar="FILE")
+    ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Write the scores of each image to this file.", metavar="FILE")
+        Path | None, typer.Option(help="Write the scores of each image to this file, too.", metavar="FILE")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="NAME")] = "auto",
 ) -> None:
-    """Score a run on images with masks: Dice and IoU per class and image, accuracy, confusion matrix."""
-    from uvala.api.run import load_run
+    """Score a run, or masks of any tool, on images with masks: what fits the task first, then all else."""
+    from uvala.api.masks import evaluate_path
     from uvala.cli.terminal import console, counting
-    from uvala.evaluation.scores import table, verdict, write_csv
+    from uvala.evaluation.tables import table, write_csv
+    from uvala.evaluation.verdict import verdict
 
-    trained = load_run(run, device=device)
+    named = {"task": task, "spacing": spacing, "unit": unit, "tolerance": tolerance}
     with counting("scoring") as progress:
-        scores = trained.evaluate(data, subset=subset, split=split, progress=progress)
-    console.print(table(scores), markup=False, soft_wrap=True)
-    for sentence in verdict(scores):
+        evaluation = evaluate_path(
+            run,
+            data,
+            subset=subset,
+            split=split,
+            region=region,
+            settings={name: value for name, value in named.items() if value is not None},
+            device=device,
+            progress=progress,
+        )
+    console.print(table(evaluation.scores), markup=False, soft_wrap=True)
+    for sentence in verdict(evaluation.scores):
         console.print(f"warning  {sentence}", markup=False)
     if json is not None:
-        scores.to_json(json)
+        evaluation.scores.to_json(json)
     if csv is not None:
-        write_csv(scores, csv)
+        write_csv(evaluation.scores, csv)
+    folder = out or evaluation.default_folder
+    if folder is not None:
+        names = ", ".join(file.name for file in evaluation.write(folder))
+        console.print(f"written  {names} in {folder}", markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ import typer  # noqa: E402 - the clock starts first
 
 from uvala.cli import (  # noqa: E402
     check,
+    compare,
     evaluate,
     export_weights,
     import_weights,
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, predict, evaluate, check, models, import_weights, export_weights, sample_data):
+for module in (train, predict, evaluate, compare, check, models, import_weights, export_weights, sample_data):
     app.command(module.NAME)(module.command)
 
 

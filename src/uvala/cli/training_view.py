@@ -11,6 +11,9 @@ from uvala.log import Event
 
 __all__ = ["TrainingView"]
 
+# what stands before the mean Dice, where the task has another main measure
+_MAIN = {"ap": "mean AP", "v_rand": "V_rand"}
+
 
 class TrainingView:
     """A listener of training events that draws them."""
@@ -109,4 +112,6 @@ class TrainingView:
             if event["mean_dice"] is None
             else f"mean Dice {event['mean_dice']:.4f}"
         )
-        self.score_line = f"{dice} on the {event['subset']} images"
+        main = _MAIN.get(event["main"])
+        first = f"{main} {event['main_value']:.4f}, " if main and event["main_value"] is not None else ""
+        self.score_line = f"{first}{dice} on the {event['subset']} images"

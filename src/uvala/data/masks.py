@@ -124,17 +124,18 @@ class MaskEncoding(Config):
         place = np.searchsorted(values, wide).clip(max=len(values) - 1)
         return np.where(values[place] == wide, indices[place], OUTSIDE).astype(np.uint8)
 
-    def encode(self, classes: ClassMap) -> NDArray[Any]:
+    def encode(self, classes: ClassMap, objects: LabelMap | None = None) -> NDArray[Any]:
         """A class map [H, W] in the user's own values: [H, W], or uint8 [H, W, 3] for colours.
 
-        With "instances", connected components (8 neighbours) of class 1 are numbered from 1. A pixel that is
-        IGNORE becomes the ignore value where the encoding has one, and class 0 elsewhere.
+        With "instances", the numbers of `objects` (int32 [H, W], 0 outside) are written; without them those
+        of the connected components (4 neighbours) of class 1. A pixel that is IGNORE becomes the ignore value
+        where the encoding has one, and class 0 elsewhere.
         """
         if self.kind == "instances":
             # SciPy takes 0.3 s to import, and only predictions of objects need it
             from uvala.instances.components import connected_components
 
-            labels = connected_components(classes == 1)
+            labels = connected_components(classes == 1) if objects is None else objects
             dtype = np.dtype(self.dtype)
             return labels.astype(dtype) if labels.max(initial=0) <= np.iinfo(dtype).max else labels
         table = np.full(256, self.ignore[0] if self.ignore else self.classes[0].values[0], np.int64)
@@ -143,12 +144,14 @@ class MaskEncoding(Config):
             return np.stack([table >> 16, (table >> 8) & 255, table & 255], axis=-1).astype(np.uint8)[classes]
         return table.astype(self.dtype)[classes]
 
-    def write(self, path: Path, classes: ClassMap) -> Path:
+    def write(self, path: Path, classes: ClassMap, objects: LabelMap | None = None) -> Path:
         """Write a class map [H, W] as an image file in the user's own encoding, palette included.
+
+        objects: as for `encode`.
 
         Returns where it lies: values that do not fit a PNG go to a TIFF beside it.
         """
-        values = self.encode(classes)
+        values = self.encode(classes, objects)
         # there may be more objects than the palette has places
         fits = self.palette is not None and values.max(initial=0) < len(self.palette)
         return write_mask(path, values, palette=np.array(self.palette, np.uint8) if fits else None)

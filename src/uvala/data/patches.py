@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,33 +21,59 @@ from uvala.data.normalisation import Normalisation
 from uvala.data.normalise import normalise, scale_of
 from uvala.data.patch_config import PatchConfig
 from uvala.data.sample import Sample
+from uvala.data.target_config import TargetConfig
+from uvala.data.targets import Target, make_target
 
-__all__ = ["ImageStore", "PatchSampler"]
+__all__ = ["ImageStore", "PatchSampler", "Windows"]
 
 _PLACES = 2000  # pixels remembered per class and image: enough that no object is always missed
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """A decoded image with its truth, its scale, and where to find each of its classes."""
+    """A decoded image with its truth, what is learnt of it, its scale, and where to find each class."""
 
     image: ImageArray  # [C, H, W]
     classes: ClassMap  # [H, W]
+    target: Target
     scale: Normalisation
     places: tuple[NDArray[np.int64], ...]  # flat indices of some pixels of each class that occurs
 
     @property
     def size_in_bytes(self) -> int:
         """Memory that the arrays take."""
-        return self.image.nbytes + self.classes.nbytes + sum(place.nbytes for place in self.places)
+        learnt = self.target.maps.nbytes
+        if self.target.classes is not self.classes:
+            learnt += self.target.classes.nbytes
+        return self.image.nbytes + self.classes.nbytes + learnt + sum(place.nbytes for place in self.places)
+
+
+class Windows(NamedTuple):
+    """Patches with a margin around them, S = size + 2 margin. Outside its image a window is mirrored.
+
+    images: float32 [B, C, S, S], normalised. masks: uint8 [B, S, S], IGNORE outside the image. maps: float32
+    [B, M, S, S], what the loss needs besides; M may be 0.
+    """
+
+    images: NDArray[np.float32]
+    masks: ClassMap
+    maps: NDArray[np.float32]
 
 
 class ImageStore:
     """Decoded images, the last used ones kept in memory up to a limit. Safe to use from several threads."""
 
-    def __init__(self, dataset: Dataset, normalisation: Normalisation, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        normalisation: Normalisation,
+        limit: int | None = None,
+        *,
+        targets: TargetConfig | None = None,
+    ) -> None:
         self.dataset = dataset
         self.normalisation = normalisation
+        self.targets = targets or TargetConfig()
         self.limit = _quarter_of_memory() if limit is None else limit
         self._kept: OrderedDict[str, StoredImage] = OrderedDict()
         self._bytes = 0
@@ -69,7 +96,8 @@ class ImageStore:
     def _read(self, sample: Sample) -> StoredImage:
         image = self.dataset.image(sample)
         classes = self.dataset.classes(sample)
-        return StoredImage(image, classes, scale_of(image, self.normalisation), _places(classes))
+        target = make_target(self.dataset, sample, classes, self.targets)
+        return StoredImage(image, classes, target, scale_of(image, self.normalisation), _places(classes))
 
 
 class PatchSampler:
@@ -96,15 +124,13 @@ class PatchSampler:
         """Steps until the area of the training images has been shown once."""
         return math.ceil(len(self._order) / self.config.batch)
 
-    def windows(self, step: int) -> tuple[NDArray[np.float32], ClassMap]:
-        """Patches with a margin around them: float32 [B, C, S, S], normalised, and uint8 [B, S, S].
-
-        S = size + 2 margin. Outside its image a window is mirrored and its mask is IGNORE.
-        """
+    def windows(self, step: int) -> Windows:
+        """The windows of a step."""
         drawn = [self._window(step * self.config.batch + slot) for slot in range(self.config.batch)]
-        return np.stack([image for image, _ in drawn]), np.stack([mask for _, mask in drawn])
+        return Windows(*(np.stack(part) for part in zip(*drawn, strict=True)))
 
-    def _window(self, number: int) -> tuple[NDArray[np.float32], ClassMap]:
+    def _window(self, number: int) -> Windows:
+        """One window, without the axis of the batch."""
         rng = np.random.default_rng([self.seed, number])
         stored = self.store[self.samples[self._image_of(number)]]
         height, width = stored.classes.shape
@@ -113,10 +139,11 @@ class PatchSampler:
         rows = np.arange(top - self.margin, top - self.margin + side)
         columns = np.arange(left - self.margin, left - self.margin + side)
         inside = _mirrored(rows, height)[:, None], _mirrored(columns, width)[None, :]
-        mask = stored.classes[inside]
+        mask = stored.target.classes[inside]
         mask[(rows < 0) | (rows >= height), :] = IGNORE
         mask[:, (columns < 0) | (columns >= width)] = IGNORE
-        return normalise(stored.image[(slice(None), *inside)], stored.scale), mask
+        image = normalise(stored.image[(slice(None), *inside)], stored.scale)
+        return Windows(image, mask, stored.target.maps[(slice(None), *inside)])
 
     def _image_of(self, number: int) -> int:
         """Index of the image that the n-th patch of the training comes from."""

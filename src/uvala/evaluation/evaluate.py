@@ -1,111 +1,291 @@
-"""Predictions against truth, one image at a time."""
+"""Predictions against truth, one image at a time, by every measure that the task and the input allow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvala.arrays import ClassMap
+from uvala.arrays import ClassMap, LabelMap
+from uvala.config import build
 from uvala.errors import DataError, ShapeError
-from uvala.evaluation.scores import POLICY, ClassScore, ImageScore, Scores
-from uvala.metrics.pixels import confusion_matrix, dice, iou, pixel_accuracy, precision, recall
+from uvala.evaluation.case import Case, Method
+from uvala.evaluation.cells import Curves, cell_measures, partition_scores
+from uvala.evaluation.classes import class_scores, class_states, pixel_measures, pooled_intervals
+from uvala.evaluation.config import EvaluationConfig, TaskWish
+from uvala.evaluation.measures import Image, State, known, summed_up
+from uvala.evaluation.objects import ObjectTally
+from uvala.evaluation.outlines import outline_measures, topology_measures
+from uvala.evaluation.policy import policy_of
+from uvala.evaluation.probabilities import ProbabilityTally
+from uvala.evaluation.resampling import Resampling
+from uvala.evaluation.scores import ImageScore, Measure, ObjectScores, PartitionScores, Scores, Task
+from uvala.evaluation.task import LOOKED_AT, FoundTask, find_task
+from uvala.instances.components import connected_components
+from uvala.metrics.pixels import (
+    confusion_matrix,
+    counted_pixels,
+    dice,
+    frequency_weighted,
+    iou,
+    macro,
+    micro,
+    pixel_accuracy,
+)
 
-__all__ = ["evaluate"]
+__all__ = ["MAIN", "evaluate"]
+
+MAIN: Mapping[Task, str] = {"semantic": "dice", "membranes": "v_rand", "instances": "ap"}
+"""The measure that counts first, by what the data ask for."""
+
+Plain = tuple[str, ClassMap, ClassMap]
+"""Name, prediction and truth of an image: all that an evaluation needs."""
 
 
 def evaluate(
-    cases: Iterable[tuple[str, ClassMap, ClassMap]], class_names: Sequence[str], subset: str
+    cases: Iterable[Case | Plain],
+    class_names: Sequence[str],
+    subset: str = "all",
+    *,
+    settings: EvaluationConfig | Mapping[str, Any] | None = None,
+    task: FoundTask | None = None,
+    method: Method | None = None,
+    scored: Callable[[Case, ImageScore], None] | None = None,
 ) -> Scores:
-    """The scores of `cases`: (name, prediction, truth) of each image, taken one by one and not kept.
+    """The scores of `cases`, taken one by one; of each, numbers are kept and no pixels.
 
-    prediction, truth: class indices [H, W] in the order of `class_names`, uint8; pixels that truth marks with
-    IGNORE do not count. What happens to classes that an image does not hold is written in `Scores.policy`.
-    Raises DataError if there are no cases, ShapeError with the image's name for arrays that do not fit.
+    cases: `Case`s, or (name, prediction, truth) with class indices uint8 [H, W] in the order of
+    `class_names`. Pixels that truth marks with IGNORE, or that lie outside a case's region, count nowhere.
+    settings: an `EvaluationConfig`, or some of its fields by name. task: what the data ask for; None: what
+    the first cases do (the very first, if `cases` is no sequence). method: how predictions were made, for
+    the record. scored: called with each case, completed by what its objects are taken to be, and its scores.
+
+    What happens to classes and objects that an image does not hold is written in `Scores.policy`. Raises
+    DataError if there are no cases, ShapeError with the image's name for arrays that do not fit.
     """
-    images: list[ImageScore] = []
-    pooled = np.zeros((len(class_names), len(class_names)), np.int64)
-    missed, false_alarms = np.zeros((2, len(class_names)), np.int64)
-    for name, prediction, truth in cases:
-        confusion = _confusion_of(name, prediction, truth, len(class_names))
-        in_truth, predicted = confusion.any(axis=1), confusion.any(axis=0)
-        missed += in_truth & ~predicted
-        false_alarms += predicted & ~in_truth
-        pooled += confusion
-        images.append(_image_score(name, confusion))
-    if not images:
+    config = settings if isinstance(settings, EvaluationConfig) else _config(settings)
+    found, every = (
+        _look(cases, len(class_names), config.task) if task is None else (task, map(_as_case, cases))
+    )
+    evaluation = _Evaluation(tuple(class_names), config, found, method or Method())
+    for case in map(evaluation.completed, every):
+        image = evaluation.add(case)
+        if scored is not None:
+            scored(case, image)
+    if not evaluation.images:
         raise DataError(
             found=f"no images in '{subset}' to evaluate",
             expected="at least one image with its mask",
             fix="choose another subset or split",
         )
-    return Scores(
-        subset=subset,
-        policy=POLICY,
-        classes=_class_scores(class_names, pooled, images, missed, false_alarms),
-        mean_dice=_mean(_known(dice(pooled))),
-        mean_iou=_mean(_known(iou(pooled))),
-        accuracy=_known([pixel_accuracy(pooled)])[0],
-        confusion=tuple(map(tuple, pooled.tolist())),
-        images=tuple(images),
-    )
+    return evaluation.scores(subset)
 
 
-def _confusion_of(name: str, prediction: ClassMap, truth: ClassMap, num_classes: int) -> NDArray[np.int64]:
-    try:
-        return confusion_matrix(prediction, truth, num_classes)
-    except ShapeError as error:
-        raise ShapeError(found=f"{name}: {error.found}", expected=error.expected, fix=error.fix) from error
+@dataclass
+class _Evaluation:
+    """The numbers of the images so far. numbered: whether truth numbers objects, or only names classes."""
 
+    class_names: tuple[str, ...]
+    config: EvaluationConfig
+    task: FoundTask
+    method: Method
+    numbered: bool = True
+    images: list[Image] = field(default_factory=list)
+    objects: ObjectTally = field(default_factory=ObjectTally)
+    plain: Curves = field(default_factory=lambda: Curves(thinned=False))
+    thinned: Curves = field(default_factory=lambda: Curves(thinned=True))
+    probabilities: ProbabilityTally = field(default_factory=ProbabilityTally)
 
-def _image_score(name: str, confusion: NDArray[np.int64]) -> ImageScore:
-    per_class = _known(dice(confusion))
-    return ImageScore(
-        name=name,
-        pixels=int(confusion.sum()),
-        accuracy=_known([pixel_accuracy(confusion)])[0],
-        dice=per_class,
-        iou=_known(iou(confusion)),
-        mean_dice=_mean(per_class),
-    )
+    @property
+    def interest(self) -> tuple[int, ...]:
+        """Classes whose outlines matter: all but the background, or the membrane."""
+        if self.task.task == "membranes":
+            return (self.task.membrane,)
+        return tuple(range(1, len(self.class_names)))
 
+    @property
+    def connected(self) -> tuple[int, ...]:
+        """Classes whose connections matter."""
+        chosen = {"all": self.interest, "none": (), "auto": self.task.thin}[self.config.topology]
+        return tuple(index for index in self.interest if index in chosen)
 
-def _class_scores(
-    class_names: Sequence[str],
-    pooled: NDArray[np.int64],
-    images: Sequence[ImageScore],
-    missed: NDArray[np.int64],
-    false_alarms: NDArray[np.int64],
-) -> tuple[ClassScore, ...]:
-    pooled_scores = [_known(score(pooled)) for score in (dice, iou, precision, recall)]
-    classes = []
-    for index, name in enumerate(class_names):
-        of_images = [image.dice[index] for image in images]
-        absent = of_images.count(None)
-        classes.append(
-            ClassScore(
-                name=name,
-                dice=pooled_scores[0][index],
-                iou=pooled_scores[1][index],
-                precision=pooled_scores[2][index],
-                recall=pooled_scores[3][index],
-                image_dice=_mean(of_images),
-                image_dice_absent_as_one=float(np.mean([1.0 if d is None else d for d in of_images])),
-                images_present=len(images) - absent,
-                images_absent=absent,
-                images_missed=int(missed[index]),
-                images_false_alarm=int(false_alarms[index]),
-            )
+    def completed(self, case: Case) -> Case:
+        """The case with objects, true and predicted, where the task has them: else what hangs together."""
+        if self.task.task == "semantic":
+            return case
+        cell = self.task.cell
+        self.numbered &= case.true_objects is not None
+        probability = None if case.probabilities is None else case.probabilities[cell]
+        return replace(
+            case,
+            objects=_objects_of(case.prediction, cell) if case.objects is None else case.objects,
+            true_objects=_objects_of(case.truth, cell) if case.true_objects is None else case.true_objects,
+            foreground=probability if case.foreground is None else case.foreground,
         )
-    return tuple(classes)
+
+    def add(self, case: Case) -> ImageScore:
+        """Score an image by everything that applies."""
+        try:
+            self.images.append(self._image(case))
+        except ShapeError as error:
+            found = f"{case.name}: {error.found}"
+            raise ShapeError(found=found, expected=error.expected, fix=error.fix) from error
+        return _image_score(self.images[-1], self.class_names)
+
+    def _image(self, case: Case) -> Image:
+        names, pair = self.class_names, (case.prediction, case.truth)
+        counted = counted_pixels(case.truth, case.region)
+        confusion = confusion_matrix(*pair, len(names), counted=counted)
+        measures, states = pixel_measures(confusion, names), class_states(confusion, names)
+        if self.config.outlines:
+            measures |= outline_measures(*pair, self.interest, names, self.config, counted)
+        measures |= topology_measures(*pair, self.connected, names, counted)
+        if self.task.task != "semantic":
+            measures |= self._object_measures(case, counted, states)
+        if case.probabilities is not None:
+            measures |= self.probabilities.add(case.probabilities, case.truth, counted)
+        return Image(case.name, case.group, case.content, confusion, measures, states)
+
+    def _object_measures(
+        self, case: Case, counted: NDArray[np.bool_] | None, states: dict[str, State]
+    ) -> dict[str, float]:
+        """The measures of objects and cells; `states` learns where there are some."""
+        assert case.objects is not None
+        assert case.true_objects is not None
+        pair = case.objects, case.true_objects
+        measures, states["objects"] = self.objects.add(*pair, case.foreground, counted)
+        if self.task.task == "membranes":
+            measures |= cell_measures(*pair, counted)
+            states["cells"] = "absent" if np.isnan(measures["v_rand"]) else states["objects"]
+            self.plain.add(case.foreground, case.true_objects, counted)
+            self.thinned.add(case.foreground, case.true_objects, counted)
+        return measures
+
+    def scores(self, subset: str) -> Scores:
+        """The scores of all images."""
+        config, names, task = self.config, self.class_names, self.task.task
+        resampling = Resampling([image.group or image.name for image in self.images], config)
+        images = self._with_best_thresholds()
+        measures = summed_up(images, resampling, config.unit)
+        pooled: NDArray[np.int64] = np.sum([image.confusion for image in self.images], axis=0)
+        mean_dice_interval, mean_iou_interval = pooled_intervals(images, resampling)
+        objects, partition = self._objects(resampling), self._partition(measures, resampling)
+        mean_dice = known(macro(dice(pooled)))
+        main_value, main_interval = mean_dice, mean_dice_interval
+        if objects is not None and task == "instances":
+            main_value, main_interval = objects.mean_ap, objects.mean_ap_interval
+        elif partition is not None:
+            cells = next(measure for measure in measures if measure.name == MAIN["membranes"])
+            main_value, main_interval = cells.mean, cells.interval
+        return Scores(
+            subset=subset,
+            policy=policy_of(self._parts),
+            task=task,
+            task_reason=self.task.reason,
+            main=MAIN[task],
+            main_value=main_value,
+            main_interval=main_interval,
+            classes=class_scores(images, names, measures, resampling, self.probabilities.total),
+            mean_dice=mean_dice,
+            mean_dice_interval=mean_dice_interval,
+            mean_iou=known(macro(iou(pooled))),
+            mean_iou_interval=mean_iou_interval,
+            foreground_dice=known(macro(dice(pooled)[1:])),
+            micro_dice=known(micro(pooled)),
+            weighted_iou=known(frequency_weighted(iou(pooled), pooled)),
+            accuracy=known(pixel_accuracy(pooled)),
+            confusion=tuple(map(tuple, pooled.tolist())),
+            images=tuple(_image_score(image, names) for image in images),
+            measures=measures,
+            objects=objects,
+            partition=partition,
+            probabilities=self.probabilities.scores(self._curve_class, self.method.temperature),
+            spacing=config.spacing,
+            unit=config.unit,
+            tolerance=config.tolerated,
+            confidence=config.confidence,
+        )
+
+    @property
+    def _curve_class(self) -> int:
+        """The class whose threshold is of interest: of the objects, or the first after the background."""
+        return self.task.cell if self.task.task != "semantic" else 1
+
+    @property
+    def _parts(self) -> list[str]:
+        """What was evaluated, as the policies name it."""
+        found = {
+            "pixels": True,
+            "outlines": self.config.outlines,
+            "topology": bool(self.connected),
+            "partition": self.task.task == "membranes",
+            "objects": bool(self.objects.counts),
+            "probabilities": self.probabilities.total is not None,
+        }
+        return [part for part, there in found.items() if there]
+
+    def _with_best_thresholds(self) -> list[Image]:
+        """The images with what they score at the thresholds that are best for all of them."""
+        best = self.plain.best | self.thinned.best
+        return [
+            replace(
+                image, measures=image.measures | {name: float(values[place]) for name, values in best.items()}
+            )
+            for place, image in enumerate(self.images)
+        ]
+
+    def _objects(self, resampling: Resampling) -> ObjectScores | None:
+        if not self.objects.counts:
+            return None
+        return self.objects.scores(resampling, method=self.method.words, from_components=not self.numbered)
+
+    def _partition(self, measures: Sequence[Measure], resampling: Resampling) -> PartitionScores | None:
+        if self.task.task != "membranes":
+            return None
+        return partition_scores(self.plain, self.thinned, measures, self.method.threshold, resampling.of_mean)
 
 
-def _known(scores: Iterable[Any]) -> tuple[float | None, ...]:
-    """Floats, with None for NaN: JSON has no NaN, and nobody averages None by accident."""
-    return tuple(None if np.isnan(score) else float(score) for score in scores)
+def _config(settings: Mapping[str, Any] | None) -> EvaluationConfig:
+    return build(EvaluationConfig, settings or {}, where="the settings of the evaluation")
 
 
-def _mean(scores: Iterable[float | None]) -> float | None:
-    """The mean of those that are not None; None if all are."""
-    present = [score for score in scores if score is not None]
-    return sum(present) / len(present) if present else None
+def _as_case(case: Case | Plain) -> Case:
+    return case if isinstance(case, Case) else Case(name=case[0], prediction=case[1], truth=case[2])
+
+
+def _look(
+    cases: Iterable[Case | Plain], num_classes: int, wish: TaskWish
+) -> tuple[FoundTask, Iterator[Case]]:
+    """What the first cases ask for, and all cases; of an iterator only the first one, to hold no more."""
+    enough = LOOKED_AT if isinstance(cases, Sequence) else 1
+    every = map(_as_case, cases)
+    first = list(islice(every, enough))
+    found = find_task(
+        [case.truth for case in first],
+        num_classes,
+        numbered=any(case.true_objects is not None for case in first),
+        wish=None if wish == "auto" else wish,
+    )
+    return found, chain(first, every)
+
+
+def _objects_of(classes: ClassMap, index: int) -> LabelMap:
+    """What hangs together of a class."""
+    return connected_components(classes == index)
+
+
+def _image_score(image: Image, class_names: Sequence[str]) -> ImageScore:
+    measures = {name: known(value) for name, value in image.measures.items()}
+    return ImageScore(
+        name=image.name,
+        pixels=int(image.confusion.sum()),
+        accuracy=measures["accuracy"],
+        dice=tuple(measures[f"dice/{name}"] for name in class_names),
+        iou=tuple(measures[f"iou/{name}"] for name in class_names),
+        mean_dice=measures["dice"],
+        group=image.group,
+        content=image.content,
+        measures=measures,
+    )

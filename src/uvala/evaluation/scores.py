@@ -1,31 +1,35 @@
-"""How good predictions are: what an evaluation found, on disk, in a terminal, and what looks wrong in it."""
+"""How good predictions are: what an evaluation found, and its form on disk."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from uvala.config import Config, build
 from uvala.errors import ConfigError, RunError
-from uvala.files import write_json, write_text
+from uvala.files import write_json
 
-__all__ = ["POLICY", "ClassScore", "ImageScore", "Scores", "table", "verdict", "write_csv"]
+__all__ = [
+    "Bounds",
+    "ClassScore",
+    "CurvePoint",
+    "ImageScore",
+    "Measure",
+    "ObjectScores",
+    "PartitionCurve",
+    "PartitionScores",
+    "ProbabilityScores",
+    "ReliabilityBin",
+    "Scores",
+    "SizeRecall",
+    "Task",
+]
 
-POLICY = (
-    "Dice, IoU, precision and recall are those of all pixels of the subset together; image Dice is the mean "
-    "over the images that hold the class in truth or prediction. An image that holds it in neither is left "
-    "out of that mean and counted as absent; 'absent as 1' is the mean with such images counted as 1. A "
-    "class that an image holds only in the truth (missed) or only in the prediction (false alarm) scores 0 "
-    "there. Pixels that the truth marks as ignored are never counted."
-)
-MOST_CONFUSED = 12  # classes whose confusion matrix still fits on a terminal
-ALIKE = 1e-6  # Dice of two images closer than this are the same number: no two real images are
+Task = Literal["semantic", "membranes", "instances"]
+Bounds = tuple[float, float] | None
+"""Lower and upper end of a 95% interval; None where there is none."""
 
 
 class ClassScore(Config):
@@ -44,6 +48,143 @@ class ClassScore(Config):
     images_absent: int = Field(description="images with the class in neither")
     images_missed: int = Field(description="images with the class in truth, but nowhere predicted: Dice 0")
     images_false_alarm: int = Field(description="images with the class predicted, but not in truth: Dice 0")
+    dice_interval: Bounds = Field(None, description="95% bootstrap interval of `dice`, images resampled")
+    image_dice_interval: Bounds = Field(None, description="95% bootstrap interval of `image_dice`")
+    specificity: float | None = Field(None, description="TN / (TN + FP) over all pixels of all images")
+    matthews: float | None = Field(None, description="Matthews correlation of the class against the rest")
+    roc_auc: float | None = Field(None, description="area under the ROC curve of the class's probability")
+    average_precision: float | None = Field(None, description="area under precision over recall, likewise")
+    best_f1: float | None = Field(None, description="largest F1 (Dice) over thresholds of its probability")
+    best_threshold: float | None = Field(None, description="the threshold of `best_f1`")
+
+
+class Measure(Config):
+    """One measure of the images, summed up: its mean, how sure that is, and what it stands on."""
+
+    name: str = Field(description="'dice', 'hd95/cell', 'ap', ...: as in `ImageScore.measures`")
+    words: str = Field("", description="what it is, in a few words")
+    mean: float | None = Field(description="mean over the images that have a value")
+    interval: Bounds = Field(
+        None, description="95% bootstrap interval of the mean, images (groups) resampled"
+    )
+    mean_absent_as_perfect: float | None = Field(
+        None, description="mean over all images, absent ones as if perfect"
+    )
+    higher_is_better: bool = True
+    unit: str = Field("", description="of a distance: 'px' or a physical one")
+    images: int = Field(description="images that have a value")
+    absent: int = Field(0, description="images without one: the structure is in neither truth nor prediction")
+    missed: int = Field(0, description="images where the structure is only in the truth: the worst value")
+    spurious: int = Field(0, description="images where it is only in the prediction: the worst value")
+
+
+class SizeRecall(Config):
+    """How many of the true objects of some size were found (IoU above 0.5)."""
+
+    smallest: int = Field(description="area of the smallest of them, pixels")
+    largest: int = Field(description="area of the largest, pixels")
+    objects: int = Field(description="true objects of that size")
+    found: int = Field(description="of these, how many were found")
+
+
+class ObjectScores(Config):
+    """Objects against objects. Counts are over all images."""
+
+    thresholds: tuple[float, ...] = Field(description="IoU from which on two objects match")
+    true_positives: tuple[int, ...]
+    false_positives: tuple[int, ...]
+    false_negatives: tuple[int, ...]
+    ap: tuple[float | None, ...] = Field(description="TP / (TP + FP + FN) of these counts")
+    mean_ap: float | None = Field(description="mean of `ap` over the thresholds")
+    image_mean_ap: float | None = Field(description="mean over images of their own mean AP, absent left out")
+    mean_ap_interval: Bounds = Field(None, description="95% bootstrap interval of `mean_ap`")
+    ap50_interval: Bounds = Field(None, description="of the AP at 0.5")
+    ap75_interval: Bounds = Field(None, description="of the AP at 0.75")
+    f1: tuple[float | None, ...] = Field((), description="2 TP / (2 TP + FP + FN)")
+    panoptic_quality: float | None = Field(None, description="PQ at IoU above 0.5")
+    segmentation_quality: float | None = Field(None, description="SQ: mean IoU of the matches")
+    recognition_quality: float | None = Field(None, description="RQ: F1 at IoU above 0.5")
+    aggregated_jaccard: float | None = Field(None, description="AJI over all images")
+    coco_ap: float | None = Field(None, description="COCO's AP, IoU 0.5 to 0.95")
+    coco_ap50: float | None = None
+    coco_ap75: float | None = None
+    true_objects: int = Field(description="objects in the truth")
+    predicted_objects: int = Field(description="objects in the prediction")
+    missed: int = Field(
+        0, description="true objects that no predicted one matches (IoU above 0.5), not split"
+    )
+    spurious: int = Field(0, description="predicted objects that match no true one and merge none")
+    split: int = Field(0, description="true objects cut into several predicted ones")
+    merged: int = Field(0, description="predicted objects that join several true ones")
+    images_absent: int = Field(0, description="images without any object, true or predicted")
+    sizes: tuple[SizeRecall, ...] = Field((), description="recall by size, ascending")
+    method: str = Field("", description="how objects were found, in words")
+    from_components: bool = Field(
+        False, description="the masks name classes only, so true objects are their connected components"
+    )
+
+
+class PartitionCurve(Config):
+    """V_rand and V_info over the threshold of the cells' probability; means over the images."""
+
+    thinned: bool = Field(description="whether borders were thinned to one pixel first")
+    thresholds: tuple[float, ...]
+    v_rand: tuple[float | None, ...]
+    v_rand_split: tuple[float | None, ...]
+    v_rand_merge: tuple[float | None, ...]
+    v_info: tuple[float | None, ...]
+    v_info_split: tuple[float | None, ...]
+    v_info_merge: tuple[float | None, ...]
+    best_v_rand: float | None = Field(description="largest mean V_rand over the thresholds")
+    best_v_rand_threshold: float | None = None
+    best_v_rand_interval: Bounds = None
+    best_v_info: float | None = Field(description="largest mean V_info over the thresholds")
+    best_v_info_threshold: float | None = None
+    best_v_info_interval: Bounds = None
+
+
+class PartitionScores(Config):
+    """Membranes: how well the cells are told apart. Truth without cell (0) is left out everywhere."""
+
+    plain: PartitionCurve
+    thinned: PartitionCurve
+    chosen_threshold: float = Field(description="the model's own threshold, tuned on validation images")
+    v_rand: float | None = Field(None, description="of the model's own objects, mean over images")
+    v_info: float | None = Field(None, description="likewise")
+    adapted_rand_error: float | None = Field(None, description="1 - V_rand as scikit-image computes it")
+    variation_of_information: float | None = Field(None, description="bits, split and merge parts added")
+    images_absent: int = 0
+
+
+class CurvePoint(Config):
+    """A class's precision and recall where its probability reaches a threshold."""
+
+    threshold: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class ReliabilityBin(Config):
+    """Pixels of about the same confidence, and how many of them are right."""
+
+    confidence: float | None = Field(description="mean probability of the predicted class")
+    accuracy: float | None = Field(description="share of them whose class is right")
+    pixels: int
+
+
+class ProbabilityScores(Config):
+    """What the probabilities are worth."""
+
+    calibration_error: float | None = Field(description="ECE: mean distance of confidence and accuracy")
+    largest_calibration_error: float | None = Field(description="MCE: the largest one of a bin")
+    brier: float | None = Field(description="mean squared error, summed over the classes: 0 to 2")
+    log_loss: float | None = Field(description="negative log-likelihood of the true class, nats")
+    temperature: float = Field(1.0, description="by which the model's logits are divided, from validation")
+    reliability: tuple[ReliabilityBin, ...] = ()
+    curve_class: int = Field(1, description="whose curve `curve` is: the class of interest")
+    curve: tuple[CurvePoint, ...] = Field((), description="over about a hundred thresholds")
+    pixels: int = Field(0, description="pixels counted")
 
 
 class ImageScore(Config):
@@ -55,6 +196,11 @@ class ImageScore(Config):
     dice: tuple[float | None, ...]
     iou: tuple[float | None, ...]
     mean_dice: float | None = Field(description="mean over the classes that are present")
+    group: str = Field("", description="images of one group are not independent: patient, slide, stack")
+    content: str = Field("", description="hash of the image's pixels: by it two evaluations are compared")
+    measures: dict[str, float | None] = Field(
+        default_factory=dict, description="every measure by name; None where the structure is absent"
+    )
 
 
 class Scores(Config):
@@ -68,6 +214,24 @@ class Scores(Config):
     accuracy: float | None = Field(description="share of pixels whose class is right")
     confusion: tuple[tuple[int, ...], ...] = Field(description="pixels; rows truth, columns prediction")
     images: tuple[ImageScore, ...]
+    task: Task = Field("semantic", description="what the data ask for, which decides the main measure")
+    task_reason: str = Field("", description="why this task, as half a sentence")
+    main: str = Field("dice", description="the measure of `measures` that counts first for this task")
+    main_value: float | None = Field(None, description="its value over the subset")
+    main_interval: Bounds = None
+    micro_dice: float | None = Field(None, description="Dice of all foreground pixels taken as one class")
+    weighted_iou: float | None = Field(None, description="IoU weighted by how frequent each class is")
+    foreground_dice: float | None = Field(None, description="mean of the classes' Dice without class 0")
+    mean_dice_interval: Bounds = None
+    mean_iou_interval: Bounds = None
+    measures: tuple[Measure, ...] = Field((), description="each measure of the images, summed up")
+    objects: ObjectScores | None = None
+    partition: PartitionScores | None = None
+    probabilities: ProbabilityScores | None = None
+    spacing: tuple[float, float] = Field((1.0, 1.0), description="size of a pixel, rows and columns")
+    unit: str = Field("px", description="of `spacing` and of distances")
+    tolerance: float = Field(2.0, description="of the normalised surface Dice, in `unit`")
+    confidence: float = Field(0.95, description="share of the intervals that should hold the true value")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -95,135 +259,3 @@ class Scores(Config):
                 expected="the JSON file that an evaluation writes",
                 fix="evaluate again",
             ) from error
-
-
-def write_csv(scores: Scores, path: str | Path) -> None:
-    """Write a row per image: name, pixels, accuracy, mean_dice, Dice and IoU per class; empty for None."""
-    per_class = [f"{score}_{name}" for score in ("dice", "iou") for name in scores.class_names]
-    stream = io.StringIO()
-    rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(["name", "pixels", "accuracy", "mean_dice", *per_class])
-    for image in scores.images:
-        rows.writerow([image.name, image.pixels, image.accuracy, image.mean_dice, *image.dice, *image.iou])
-    write_text(Path(path), stream.getvalue())
-
-
-def table(scores: Scores) -> str:
-    """The scores of each class, their means and what was taken for what, as plain text in columns.
-
-    How empty images were counted is in it wherever there are any.
-    """
-    images = f"{len(scores.images)} image{'s' if len(scores.images) != 1 else ''}"
-    lines = [f"{scores.subset}: {images}, pixel accuracy {_number(scores.accuracy)}", ""]
-    lines += _aligned([*zip(*_columns(scores), strict=True)])
-    if len(scores.classes) <= MOST_CONFUSED:
-        lines += ["", "of the true pixels of each class (row), the share predicted as", ""]
-        lines += _aligned([("", *scores.class_names), *_shares(scores)])
-    if any(
-        score.images_absent or score.images_missed or score.images_false_alarm for score in scores.classes
-    ):
-        lines += ["", scores.policy]
-    return "\n".join(lines)
-
-
-def verdict(scores: Scores) -> tuple[str, ...]:
-    """Sentences about results that are rarely what they seem, the gravest first; () if none stands out."""
-    confusion = np.array(scores.confusion, np.int64)
-    if not confusion.any():
-        return ("No pixel was counted: the masks mark every pixel of these images as ignored.",)
-    names = scores.class_names
-    return (
-        *_one_sided(confusion, names),
-        *_exchanged(confusion, names),
-        *_constant(scores),
-    )
-
-
-def _columns(scores: Scores) -> Iterator[tuple[str, ...]]:
-    """Head, a cell per class, and the mean; what can only be empty or zero is not shown."""
-    classes = scores.classes
-    yield "class", *scores.class_names, "mean"
-    yield "Dice", *(_number(score.dice) for score in classes), _number(scores.mean_dice)
-    yield "IoU", *(_number(score.iou) for score in classes), _number(scores.mean_iou)
-    yield "precision", *(_number(score.precision) for score in classes), ""
-    yield "recall", *(_number(score.recall) for score in classes), ""
-    yield "image Dice", *(_number(score.image_dice) for score in classes), ""
-    if any(score.images_absent for score in classes):
-        yield "absent as 1", *(_number(score.image_dice_absent_as_one) for score in classes), ""
-    yield "images", *(str(score.images_present) for score in classes), ""
-    counts = {
-        "absent": [score.images_absent for score in classes],
-        "missed": [score.images_missed for score in classes],
-        "false alarms": [score.images_false_alarm for score in classes],
-    }
-    for head, count in counts.items():
-        if any(count):
-            yield head, *map(str, count), ""
-
-
-def _shares(scores: Scores) -> Iterator[tuple[str, ...]]:
-    for name, row in zip(scores.class_names, scores.confusion, strict=True):
-        total = sum(row)
-        yield name, *(f"{100 * pixels / total:.1f}%" if total else "-" for pixels in row)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns two spaces apart: the first one flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return lines
-
-
-def _one_sided(confusion: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the classes that occur at all, in truth and in prediction."""
-    share = confusion.sum(axis=1) / confusion.sum()
-    true, predicted = (np.flatnonzero(confusion.any(axis=axis)).tolist() for axis in (1, 0))
-    if len(true) == 1:
-        yield (
-            f"The masks of these images hold only '{names[true[0]]}': they cannot show whether anything else "
-            "is found."
-        )
-    if len(predicted) == 1 and len(true) > 1:
-        yield (
-            f"The model predicts '{names[predicted[0]]}' for every pixel of every image, although "
-            f"{1 - share[predicted[0]]:.1%} of the pixels are something else: it has not learnt to tell the "
-            "classes apart. Train longer, and look at the masks with `uvala check`."
-        )
-        return
-    for index in sorted(set(true) - set(predicted)):
-        yield f"'{names[index]}' is never predicted, although it is {share[index]:.2%} of the pixels."
-    for index in sorted(set(predicted) - set(true)):
-        yield f"'{names[index]}' is predicted, although no mask of these images holds it."
-
-
-def _exchanged(confusion: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
-    """Two classes that would both score better under each other's name."""
-    if len(names) == 2 and confusion[0, 1] > confusion[0, 0] and confusion[1, 0] > confusion[1, 1]:
-        yield (
-            f"'{names[0]}' and '{names[1]}' seem to be exchanged: most pixels of each are predicted as the "
-            "other. Compare the encoding of these masks with that of the training data."
-        )
-
-
-def _constant(scores: Scores) -> Iterator[str]:
-    """The same Dice on each of several images."""
-    known = [image.mean_dice for image in scores.images if image.mean_dice is not None]
-    if len(known) < 3 or max(known) - min(known) > ALIKE:
-        return
-    if min(known) > 1 - ALIKE:
-        yield (
-            f"All {len(known)} images score a perfect Dice of 1: make sure that they are not among the "
-            "training images and that their masks are not empty."
-        )
-    else:
-        yield (
-            f"All {len(known)} images score the same Dice of {known[0]:.3f}: the prediction does not seem to "
-            "depend on the image. Look at a few overlays, and at the masks with `uvala check`."
-        )

@@ -22,6 +22,13 @@ class LossConfig(Config):
         (), description="weight of each class in the cross-entropy, mean 1; empty: all alike"
     )
 
+    distance: float = Field(
+        # at 1 the mean inside objects is all that is learnt in some hundred steps
+        5.0,
+        ge=0,
+        description="weight of the error of the distance to an object's outline, where it is learnt",
+    )
+
     @model_validator(mode="after")
     def _something_is_minimised(self) -> "LossConfig":
         if self.cross_entropy + self.dice <= 0:

@@ -12,6 +12,8 @@ from uvala.config import override
 from uvala.data.dataset import Dataset
 from uvala.data.facts import Facts
 from uvala.data.sample import Sample
+from uvala.data.target_config import TargetConfig
+from uvala.data.targets import require_objects
 from uvala.errors import ConfigError
 from uvala.models.catalog import create_model, model_config, model_facts, without_pretrained
 from uvala.plan.budget import Clock, format_duration
@@ -69,6 +71,7 @@ def make_plan(
     facts = dataset.facts_of(training)
     _choose_normalisation(choices, facts)
     _choose_augmentation(choices, _orientation(dataset, training))
+    _choose_targets(choices, dataset)
     _choose_patches(choices, dataset, training, facts, device)
     _choose_network(choices, dataset, base, clock, device)
     plan = override(base, choices.values, where="the plan")
@@ -115,6 +118,20 @@ def _choose_augmentation(choices: _Choices, orientation: Orientation) -> None:
     upright = orientation.vertical or orientation.horizontal
     choices.choose("augment.quarter_turns", not upright, orientation.reason)
     choices.choose("augment.rotation", 10.0 if upright else 180.0, orientation.reason)
+
+
+def _choose_targets(choices: _Choices, dataset: Dataset) -> None:
+    """What is learnt besides the classes, where the masks number objects."""
+    wanted = choices.settings.get("targets.objects", "classes")
+    require_objects(dataset.encoding.num_classes, TargetConfig(objects=wanted))
+    if dataset.encoding.kind == "instances":
+        reason = "the masks number objects: with their outlines as a class, those that touch come apart"
+        choices.choose("targets.objects", "borders", reason)
+
+
+def _extra_logits(choices: _Choices) -> int:
+    chosen = {**choices.values, **choices.settings}
+    return TargetConfig(objects=chosen.get("targets.objects", "classes")).extra_logits
 
 
 def _choose_patches(
@@ -189,7 +206,8 @@ def _steps_with(
         for path, value in {**choices.values, **choices.settings}.items()
         if path.startswith(prefix)
     }
-    channels, classes = dataset.channels, dataset.encoding.num_classes
+    channels = dataset.channels
+    classes = dataset.encoding.num_classes + _extra_logits(choices)
     model = create_model(
         name, in_channels=channels, num_classes=classes, **without_pretrained(chosen), **options
     )

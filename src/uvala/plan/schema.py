@@ -10,6 +10,7 @@ from uvala.augment.config import AugmentConfig
 from uvala.config import Config, build, flat, read_toml, to_toml
 from uvala.data.normalisation import Normalisation
 from uvala.data.patch_config import PatchConfig
+from uvala.data.target_config import TargetConfig
 from uvala.files import write_text
 from uvala.losses.config import LossConfig
 from uvala.tiling.config import TileConfig
@@ -93,6 +94,7 @@ class Plan(Config):
     length: LengthConfig = LengthConfig()
     model: ModelConfig = ModelConfig()
     patches: PatchConfig = PatchConfig()
+    targets: TargetConfig = TargetConfig()
     normalisation: Normalisation = Normalisation()
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()

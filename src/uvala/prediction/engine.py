@@ -1,20 +1,23 @@
 """A run and an image make a prediction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from uvala.arrays import ClassMap, ImageArray
+from uvala.arrays import ClassMap, ImageArray, LabelMap
 from uvala.data.dataset import convert_channels
 from uvala.data.masks import MaskEncoding
 from uvala.errors import ShapeError
 from uvala.images.display import class_colours, overlay
 from uvala.images.write import write_probabilities, write_rgb
+from uvala.instances.config import ObjectConfig
+from uvala.instances.decode import Maps, find_objects
 from uvala.runs.folder import RunFolder, pick_device
-from uvala.runs.inference import class_probabilities
+from uvala.runs.inference import predict_outputs
 
 __all__ = ["Prediction", "Predictor", "as_channels_first"]
 
@@ -25,17 +28,42 @@ class Prediction:
 
     image: [C, H, W], as it was given. mask: class indices, uint8 [H, W]. probabilities: float32 [K, H, W],
     which sum to 1 over K. encoding: the values, colours and names of the classes in the data set trained on.
+    borders, distance: float32 [H, W], where the network learnt them: the part of class 1 that lies on an
+    object's border, and how far inside an object a pixel is, 0 to 1. decoding: how objects are found.
     """
 
     image: ImageArray
     mask: ClassMap
     probabilities: NDArray[np.float32]
     encoding: MaskEncoding
+    borders: NDArray[np.float32] | None = None
+    distance: NDArray[np.float32] | None = None
+    decoding: ObjectConfig = field(default_factory=ObjectConfig)
+
+    @property
+    def foreground(self) -> NDArray[np.float32]:
+        """Probability of the class whose pixels are objects: float32 [H, W]."""
+        return self.probabilities[self.decoding.object_class]
+
+    @cached_property
+    def objects(self) -> LabelMap:
+        """Objects of that class, numbered 1 to n: int32 [H, W], 0 outside; found as the run's card says."""
+        return find_objects(self.foreground, self.decoding, borders=self.borders, distance=self.distance)
+
+    @property
+    def maps(self) -> Maps:
+        """What objects are found in."""
+        return Maps(self.foreground, self.borders, self.distance)
 
     @property
     def encoded(self) -> NDArray[np.generic]:
         """The mask in the encoding of the data set trained on: values [H, W] or colours [H, W, 3]."""
-        return self.encoding.encode(self.mask)
+        return self.encoding.encode(self.mask, self._objects)
+
+    @property
+    def _objects(self) -> LabelMap | None:
+        """The objects, where the masks trained on number them."""
+        return self.objects if self.encoding.kind == "instances" else None
 
     def overlay(self, alpha: float = 0.45) -> NDArray[np.uint8]:
         """The classes in colour over the image: uint8 RGB [H, W, 3]."""
@@ -46,7 +74,7 @@ class Prediction:
 
         A name in .png becomes one in .tif if there are more objects than a PNG can number.
         """
-        return self.encoding.write(Path(path), self.mask)
+        return self.encoding.write(Path(path), self.mask, self._objects)
 
     def save_overlay(self, path: str | Path) -> None:
         """Write the overlay as PNG."""
@@ -76,11 +104,25 @@ class Predictor:
                 expected=f"{card.network.in_channels}, as in the images that the network was trained on",
                 fix="convert the image, or train on images like it",
             )
-        probabilities = class_probabilities(
-            self.model, converted, card.normalisation, card.network, card.tiles, self.device
-        ).numpy()
-        mask = probabilities.argmax(axis=0).astype(np.uint8)
-        return Prediction(image, mask, probabilities, card.encoding)
+        outputs = predict_outputs(
+            self.model,
+            converted,
+            card.normalisation,
+            card.network,
+            card.tiles,
+            self.device,
+            card.temperature,
+        )
+        mask = outputs.probabilities.argmax(axis=0).astype(np.uint8)
+        return Prediction(
+            image,
+            mask,
+            outputs.probabilities,
+            card.encoding,
+            outputs.borders,
+            outputs.distance,
+            card.objects.settings,
+        )
 
 
 def as_channels_first(array: ArrayLike) -> ImageArray:

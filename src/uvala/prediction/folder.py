@@ -12,17 +12,22 @@ import numpy as np
 from uvala.errors import DataError, StorageError, UvalaError, did_you_mean
 from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages, read_image
 from uvala.prediction.engine import Predictor
+from uvala.prediction.objects import ObjectFiles
 
 __all__ = ["Failure", "Output", "find_inputs", "predict_files"]
 
 
 @dataclass(frozen=True)
 class Output:
-    """An image that was predicted: what was read, the mask that was written, and the classes it holds."""
+    """An image that was predicted: what was read, the mask that was written, and the classes it holds.
+
+    objects: how many there are, or None if they were not asked for.
+    """
 
     source: Source
     mask: Path
     classes: tuple[int, ...]
+    objects: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,15 @@ def predict_files(
     *,
     probabilities: bool = False,
     overlays: bool = False,
+    objects: Sequence[str] = (),
 ) -> Iterator[Output | Failure]:
     """Predict each input and write its mask to out/; unreadable ones are passed over and told.
 
-    Masks are written in the encoding of the data trained on; probabilities and overlays go to folders of
-    their own. A disk that is full ends it: StorageError.
+    Masks are written in the encoding of the data trained on; probabilities, overlays and objects go to
+    folders of their own. objects: kinds of files, see `uvala.prediction.objects`; what is about all images
+    together is written after the last. A disk that is full ends it: StorageError.
     """
+    files = ObjectFiles(out / "objects", objects) if objects else None
     for source, target in inputs:
         try:
             prediction = predictor(read_image(source).array)
@@ -70,12 +78,21 @@ def predict_files(
                 prediction.save_overlay(out / "overlays" / target.parent / (target.name + ".png"))
             if probabilities:
                 prediction.save_probabilities(out / "probabilities" / target.parent / (target.name + ".tif"))
+            count = files.write(target, _file_name(source, target), prediction) if files else None
         except StorageError:
             raise
         except UvalaError as error:
             yield Failure(source, error)
         else:
-            yield Output(source, path, tuple(int(index) for index in np.unique(prediction.mask)))
+            yield Output(source, path, tuple(int(index) for index in np.unique(prediction.mask)), count)
+    if files:
+        files.finish()
+
+
+def _file_name(source: Source, target: Path) -> str:
+    """What a list of images calls a source: its file, in the folders that results keep, and its page."""
+    page = "" if source.page is None else f"#{source.page}"
+    return f"{(target.parent / source.path.name).as_posix()}{page}"
 
 
 def _expand(pattern: Path) -> list[tuple[Path, Path]]:

@@ -1,20 +1,21 @@
 """The model card: everything that is needed to use a trained network, and where it comes from."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from uvala.config import Config
 from uvala.data.masks import MaskEncoding
 from uvala.data.normalisation import Normalisation
+from uvala.instances.config import ObjectConfig
 from uvala.tiling.config import TileConfig
 
-__all__ = ["FORMAT", "READABLE", "Card", "DataCard", "NetworkCard", "TrainingCard"]
+__all__ = ["FORMAT", "READABLE", "Card", "DataCard", "NetworkCard", "ObjectCard", "TrainingCard"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder's format. It rises when an older uvala could no longer read a new folder."""
 
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 """Versions that this uvala reads."""
 
 
@@ -26,7 +27,15 @@ class NetworkCard(Config):
     in_channels: int = Field(ge=1, description="channels of the images")
     num_classes: int = Field(ge=2, description="classes, the background included")
     logits: int | None = Field(
-        None, ge=1, description="channels of the logits, if not the classes: 1 for a sigmoid over two"
+        None,
+        ge=1,
+        description="channels of the logits, if not the classes: 1 for a sigmoid over two, one more for "
+        "`objects`",
+    )
+    objects: Literal["classes", "borders", "distance"] = Field(
+        "classes",
+        description="what the logits hold besides the classes: the border of objects as a class, or the "
+        "logit of the distance to it",
     )
     parameters: int = Field(0, ge=0, description="number of weights")
     multiply_adds: int = Field(0, ge=0, description="multiply-adds for one image of 512x512")
@@ -52,6 +61,19 @@ class DataCard(Config):
     table: tuple[tuple[str, str, float, int], ...] = Field(
         (), description="value in the mask, class, share of the pixels, images that contain it"
     )
+
+
+class ObjectCard(Config):
+    """How objects are found in what the network predicts, and how that was decided."""
+
+    settings: ObjectConfig = ObjectConfig()
+    measure: str = Field(
+        "", description="what was compared on the validation images: ap or v_rand; empty: nothing"
+    )
+    score: float | None = Field(None, description="of these settings on the validation images")
+    base_score: float | None = Field(None, description="of the settings that the search began with")
+    tried: int = Field(0, ge=0, description="settings that were compared")
+    images: int = Field(0, ge=0, description="validation images that decided")
 
 
 class TrainingCard(Config):
@@ -81,5 +103,9 @@ class Card(Config):
     encoding: MaskEncoding
     normalisation: Normalisation
     tiles: TileConfig = TileConfig()
+    temperature: float = Field(
+        1.0, gt=0, description="by which logits are divided so that probabilities are honest; from validation"
+    )
+    objects: ObjectCard = ObjectCard()
     data: DataCard = DataCard()
     training: TrainingCard = TrainingCard()

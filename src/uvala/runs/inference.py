@@ -1,6 +1,10 @@
-"""From an image to class probabilities: the one path, which validation and prediction share."""
+"""From an image to what a network says about it: the one path, which validation and prediction share."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvala.arrays import ImageArray
@@ -8,26 +12,68 @@ from uvala.data.normalisation import Normalisation
 from uvala.data.normalise import normalise
 from uvala.runs.card import NetworkCard
 from uvala.tiling.config import TileConfig
-from uvala.tiling.run import predict_probabilities
+from uvala.tiling.run import Activation, class_probabilities, predict_probabilities
 
-__all__ = ["class_probabilities"]
+__all__ = ["Outputs", "predict_outputs"]
 
 
-def class_probabilities(
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a network says about each pixel.
+
+    probabilities: float32 [K, H, W], which sum to 1 over the classes. borders: float32 [H, W], the part of
+    class 1 that lies on the border of an object; distance: float32 [H, W], how far inside an object, 0 to 1;
+    each only where the network learnt it.
+    """
+
+    probabilities: NDArray[np.float32]
+    borders: NDArray[np.float32] | None = None
+    distance: NDArray[np.float32] | None = None
+
+
+def predict_outputs(
     model: nn.Module,
     image: ImageArray,
     normalisation: Normalisation,
     network: NetworkCard,
     tiles: TileConfig,
     device: torch.device,
-) -> Tensor:
-    """Probabilities, float32 [K, H, W] on the CPU, of an image [C, H, W] in the units of its file."""
-    return predict_probabilities(
+    temperature: float = 1.0,
+) -> Outputs:
+    """What `model` says about an image [C, H, W] in the units of its file."""
+    outputs = predict_probabilities(
         model,
         torch.from_numpy(normalise(image, normalisation)),
-        num_classes=network.num_classes,
+        num_classes=network.num_classes + (network.objects != "classes"),
         halo=network.halo,
         multiple=network.multiple,
         tiles=tiles,
         device=device,
+        activate=_activation(network.objects, temperature),
+    ).numpy()
+    if network.objects == "classes":
+        return Outputs(outputs)
+    classes, extra = outputs[:-1], outputs[-1]
+    return (
+        Outputs(classes, distance=extra) if network.objects == "distance" else Outputs(classes, borders=extra)
     )
+
+
+def _activation(objects: str, temperature: float) -> Activation:
+    """What makes outputs of logits [..., L], their channels last: the classes, and what is learnt besides."""
+
+    def of_classes(logits: Tensor) -> Tensor:
+        return class_probabilities(logits / temperature if temperature != 1.0 else logits)
+
+    def with_distance(logits: Tensor) -> Tensor:
+        return torch.cat([of_classes(logits[..., :-1]), logits[..., -1:].sigmoid()], dim=-1)
+
+    def with_borders(logits: Tensor) -> Tensor:
+        # The border is a part of the object, and the temperature is one of the classes: their logits are
+        # those of all that belongs to them, so that it changes no class.
+        objects = logits[..., 1:].logsumexp(dim=-1, keepdim=True)
+        classes = of_classes(torch.cat([logits[..., :1], objects], dim=-1))
+        share = (logits[..., -1:] - objects).exp()
+        return torch.cat([classes, classes[..., 1:] * share], dim=-1)
+
+    return {"classes": of_classes, "borders": with_borders, "distance": with_distance}[objects]

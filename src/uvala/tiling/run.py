@@ -18,10 +18,28 @@ from uvala.errors import UvalaError
 from uvala.tiling.config import SMALLEST_TILE, TileConfig
 from uvala.tiling.geometry import Tile, plan_tiles
 
-__all__ = ["Reader", "predict_from_reader", "predict_probabilities", "probabilities_whole"]
+__all__ = [
+    "Activation",
+    "Reader",
+    "class_probabilities",
+    "predict_from_reader",
+    "predict_probabilities",
+    "probabilities_whole",
+]
 
 Reader = Callable[[Box], Tensor]
 """Gives the pixels of a box, float [C, height, width], normalised as the network wants them."""
+
+Activation = Callable[[Tensor], Tensor]
+"""Makes outputs [..., N] of logits [..., L], pixel by pixel; float32 or better, channels last."""
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """The softmax over the last axis: [..., K] -> [..., K]; of one logit its sigmoid: [..., 2]."""
+    if logits.shape[-1] == 1:
+        # the background's logit is then 0, and the softmax of both is that sigmoid
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=-1)
+    return logits.softmax(dim=-1)
 
 
 def predict_probabilities(
@@ -33,13 +51,15 @@ def predict_probabilities(
     multiple: int,
     tiles: TileConfig,
     device: torch.device,
+    activate: Activation = class_probabilities,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
 ) -> Tensor:
     """The softmax probabilities of an image, float32 [num_classes, H, W] on the CPU, each in 0 to 1.
 
     image: float [C, H, W], normalised, on any device; H and W from 1. model: on `device`, gives logits
     [B, num_classes, H, W], or [B, 1, H, W] for a sigmoid; it runs in eval mode and gets its modes back.
-    halo, multiple: as `models.facts.measure` finds them.
+    halo, multiple: as `models.facts.measure` finds them. activate: instead of the softmax; it gives
+    `num_classes` outputs per pixel.
 
     With a finite halo the result does not depend on `tiles`. Without one (halo None) an image above
     `tiles.whole_below` is an approximation: overlapping tiles, blended smoothly.
@@ -57,6 +77,7 @@ def predict_probabilities(
         multiple=multiple,
         tiles=tiles,
         device=device,
+        activate=activate,
         on_smaller_tiles=on_smaller_tiles,
     )
 
@@ -71,6 +92,7 @@ def predict_from_reader(
     multiple: int,
     tiles: TileConfig,
     device: torch.device,
+    activate: Activation = class_probabilities,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
 ) -> Tensor:
     """As `predict_probabilities`, of an image of `size` that is read box by box and never held as a whole."""
@@ -80,7 +102,7 @@ def predict_from_reader(
         plan = _plan(size, tiles, context, multiple)
         try:
             with _evaluating(model):
-                return join(_run(model, read, plan, tiles.batch, device), size, num_classes)
+                return join(_run(model, read, plan, tiles.batch, device, activate), size, num_classes)
         except torch.OutOfMemoryError:
             smaller = _smaller(tiles, whole=len(plan) == 1)
         # not inside the except clause: the exception holds the frames, and they hold the tensors
@@ -98,7 +120,9 @@ def predict_from_reader(
 def probabilities_whole(model: nn.Module, image: Tensor, device: torch.device) -> Tensor:
     """The softmax probabilities of an image in one piece: float [C, H, W] -> float32 [K, H, W] on the CPU."""
     with _evaluating(model):
-        return _probabilities(model, image[None], device)[0].to("cpu", torch.float32).contiguous()
+        return (
+            _outputs(model, image[None], device, class_probabilities)[0].to("cpu", torch.float32).contiguous()
+        )
 
 
 def _plan(size: Size, tiles: TileConfig, context: int, multiple: int) -> list[Tile]:
@@ -120,34 +144,36 @@ def _smaller(tiles: TileConfig, *, whole: bool) -> TileConfig | None:
 
 
 def _run(
-    model: nn.Module, read: Reader, plan: Sequence[Tile], batch: int, device: torch.device
+    model: nn.Module,
+    read: Reader,
+    plan: Sequence[Tile],
+    batch: int,
+    device: torch.device,
+    activate: Activation,
 ) -> Iterator[tuple[Tile, Tensor]]:
-    """Each tile with the probabilities of what it read: [K, height, width], on the device."""
+    """Each tile with the outputs for what it read: [N, height, width], on the device."""
     # tiles are equally large but for those at the border of an image whose size is no multiple
     for _, alike in groupby(plan, key=lambda tile: (tile.read.height, tile.read.width)):
         same = list(alike)
         for start in range(0, len(same), batch):
             chosen = same[start : start + batch]
             images = torch.stack([read(tile.read) for tile in chosen])  # [B, C, h, w]
-            yield from zip(chosen, _probabilities(model, images, device), strict=True)
+            yield from zip(chosen, _outputs(model, images, device, activate), strict=True)
 
 
 @torch.inference_mode()
-def _probabilities(model: nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """[B, C, h, w] -> [B, K, h, w], softmax over the classes, in float32 or better."""
+def _outputs(model: nn.Module, images: Tensor, device: torch.device, activate: Activation) -> Tensor:
+    """[B, C, h, w] -> [B, N, h, w]: the activated logits, in float32 or better."""
     images = images.to(device)
     if device.type == "cpu":
         # 0.66 to 0.81 of the time (unet of width 16 to 64, pocket_unet; 2 cores, AVX2). A clone, since `to`
         # and `contiguous` leave an image of one channel as it is, and every layer after it would follow.
         images = images.clone(memory_format=torch.channels_last)
     logits: Tensor = model(images)
-    if logits.shape[1] == 1:
-        # the logit of a sigmoid; the background's is then 0, and the softmax of both is that sigmoid
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
     # A pixel a row: across pixels, PyTorch takes exp in vectors and what is left over one by one, so that the
     # last bit would depend on where in its tile a pixel lies.
     rows = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(0, 2, 3, 1).contiguous()
-    return rows.softmax(dim=-1).permute(0, 3, 1, 2)
+    return activate(rows).permute(0, 3, 1, 2)
 
 
 def _put_side_by_side(parts: Iterator[tuple[Tile, Tensor]], size: Size, num_classes: int) -> Tensor:

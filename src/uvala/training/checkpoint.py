@@ -26,6 +26,9 @@ class Progress(Config):
     seconds: float = Field(0.0, ge=0, description="wall-clock time used so far")
     best_step: int = Field(0, description="step of the best weights")
     best_dice: float | None = Field(None, description="validation Dice of the best weights")
+    best_score: float | None = Field(
+        None, description="what they were chosen by: that Dice, and how well objects are told apart"
+    )
     validated: int = Field(0, ge=0, description="images that each validation looks at; 0: not decided yet")
     waited: float = Field(0.0, ge=0, description="seconds spent waiting for data")
     scale: float | None = Field(None, description="scale of the loss in float16 training")

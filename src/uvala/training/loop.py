@@ -70,7 +70,7 @@ class Training:
         self.model = create_model(
             network.name,
             in_channels=network.in_channels,
-            num_classes=network.num_classes,
+            num_classes=network.logits or network.num_classes,
             **(without_pretrained(network.options) if resume else network.options),
         ).to(job.device)
         self.average = WeightAverage(self.model, plan.optimiser.average)
@@ -85,7 +85,7 @@ class Training:
             self.progress = load_checkpoint(job.run.checkpoint_path, self._models, self.optimiser)
         if self.progress.scale is not None:
             self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": self.progress.scale})
-        self.store = ImageStore(job.dataset, plan.normalisation)
+        self.store = ImageStore(job.dataset, plan.normalisation, targets=plan.targets)
         margin = window_margin(plan.augment, plan.patches.size)
         self.sampler = PatchSampler(self.store, job.training, plan.patches, margin, plan.seed)
         self.pace = _pace(job, self.sampler.steps_per_epoch, self.progress)
@@ -132,9 +132,9 @@ class Training:
     def _models(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average.model}
 
-    def _make_batch(self, number: int) -> tuple[Tensor, Tensor]:
-        windows, masks = self.sampler.windows(number)
-        return torch.from_numpy(windows), torch.from_numpy(masks)
+    def _make_batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        images, masks, maps = self.sampler.windows(number)
+        return torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(maps)
 
     def _judge(self) -> None:
         """Validate, and keep the weights if they are the best so far."""
@@ -146,16 +146,19 @@ class Training:
         )
         self.pace.validated(progress.step, found.seconds, found.pixels)
         self._judged_step = progress.step
-        best = progress.best_dice is None or found.mean_dice > progress.best_dice
+        before = progress.best_dice if progress.best_score is None else progress.best_score
+        # of equals the later one: on an easy task Dice is perfect long before probabilities are
+        best = before is None or found.score >= before
         if best:
             job.run.write_weights(self.average.model.state_dict())
-            self._note(best_step=progress.step, best_dice=found.mean_dice)
+            self._note(best_step=progress.step, best_dice=found.mean_dice, best_score=found.score)
         self._note(validated=found.images)
         job.log(
             "validation",
             step=progress.step,
             mean_dice=found.mean_dice,
             dice=found.dice,
+            score=found.score,
             best=best,
             images=found.images,
             seconds=round(found.seconds, 3),

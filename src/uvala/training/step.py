@@ -16,8 +16,8 @@ from uvala.plan.schema import Plan
 
 __all__ = ["augment", "enough_memory", "make_step", "step_generator"]
 
-Step = Callable[[int, Tensor, Tensor, float], float]
-"""(number, windows float [B, C, S, S], masks uint8 [B, S, S], learning rate) -> loss"""
+Step = Callable[[int, Tensor, Tensor, Tensor, float], float]
+"""(number, windows [B, C, S, S], masks uint8 [B, S, S], maps [B, M, S, S], learning rate) -> loss; float"""
 
 
 @contextmanager
@@ -39,11 +39,15 @@ def step_generator(seed: int, number: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_000_007 + number)
 
 
-def augment(windows: Tensor, masks: Tensor, plan: Plan, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Patches out of their windows, randomly changed: float [B, C, P, P], uint8 [B, P, P]."""
+def augment(
+    windows: Tensor, masks: Tensor, maps: Tensor, plan: Plan, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Patches out of their windows, randomly changed: [B, C, P, P], [B, P, P] and [B, M, P, P]."""
     grid = random_grid(plan.augment, len(windows), plan.patches.size, generator, windows.device)
-    images, targets = warp(windows, masks, grid)
-    return random_intensity(images, plan.augment, generator), targets
+    # image and maps in one resampling, so that they stay on top of each other
+    together, targets = warp(torch.cat([windows, maps], dim=1), masks, grid)
+    images, bent = together.split([windows.shape[1], maps.shape[1]], dim=1)
+    return random_intensity(images, plan.augment, generator), targets, bent
 
 
 def make_step(
@@ -54,20 +58,24 @@ def make_step(
     device: torch.device,
 ) -> Step:
     """A function that does one training step. Its loss is NaN where the step was refused for a NaN."""
-    loss = segmentation_loss(plan.loss, device)
+    loss = segmentation_loss(plan.loss, device, objects=plan.targets.objects)
     dtype = autocast_dtype(plan.precision, device)
     weights = getattr(model, "loss_weights", None)  # of deep supervision
 
-    def step(number: int, windows: Tensor, masks: Tensor, rate: float) -> float:
+    def step(number: int, windows: Tensor, masks: Tensor, maps: Tensor, rate: float) -> float:
         model.train()
         generator = step_generator(plan.seed, number)
         torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
         for group in optimiser.param_groups:
             group["lr"] = rate
-        images, targets = augment(windows.to(device), masks.to(device), plan, generator)
+        images, targets, bent = augment(
+            windows.to(device), masks.to(device), maps.to(device), plan, generator
+        )
         statistics = [buffer.clone() for buffer in model.buffers()]
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            value = over_outputs(loss, model(images), targets.long(), weights)
+            value = over_outputs(
+                loss, model(images), targets.long(), weights, bent if bent.shape[1] else None
+            )
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(value).backward()
         scaler.unscale_(optimiser)
