@@ -8,10 +8,23 @@ import numpy as np
 import pytest
 
 from uvala.evaluation.evaluate import evaluate
+from uvala.evaluation.scores import (
+    CurvePoint,
+    Measure,
+    ObjectScores,
+    PartitionCurve,
+    PartitionScores,
+    ProbabilityScores,
+    ReliabilityBin,
+    Scores,
+    SizeRecall,
+)
+from uvala.evaluation.task import FoundTask
 from uvala.report.content import Case, Example, ReportData
 from uvala.report.pages import render
 
 CLASSES = ("background", "cell")
+QUICK = {"outlines": False, "resamples": 100}
 
 
 class Page(HTMLParser):
@@ -38,7 +51,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data
 
     @property
@@ -78,7 +91,8 @@ def image_of(truth: np.ndarray) -> np.ndarray:
 def report_data(cases: Sequence[Case] | None = None, names: Sequence[str] = CLASSES, **changes) -> ReportData:
     """A report on `cases`: by default six, each a little worse than the one before."""
     cases = [case(f"{shift}.png", shift) for shift in range(1, 7)] if cases is None else cases
-    scores = evaluate([(c.name, c.prediction, c.truth) for c in cases], names, "test") if cases else None
+    pairs = [(c.name, c.prediction, c.truth) for c in cases]
+    scores = evaluate(pairs, names, "test", settings=QUICK, task=FoundTask("semantic")) if pairs else None
     if scores:
         found = {image.name: image.mean_dice for image in scores.images}
         cases = [replace(c, mean_dice=found[c.name]) for c in cases]
@@ -121,6 +135,120 @@ def events(best_at: int = 9) -> list[dict]:
         for n in range(10)
     ]
     return sorted(steps + checks, key=lambda event: event["time"])
+
+
+THRESHOLDS = tuple(0.5 + 0.05 * step for step in range(10))
+
+OBJECTS = ObjectScores(
+    thresholds=THRESHOLDS,
+    true_positives=(87, 85, 82, 80, 75, 70, 60, 45, 25, 8),
+    false_positives=(13, 15, 18, 20, 25, 30, 40, 55, 75, 92),
+    false_negatives=(13, 15, 18, 20, 25, 30, 40, 55, 75, 92),
+    ap=(0.77, 0.74, 0.69, 0.67, 0.6, 0.54, 0.43, 0.29, 0.14, 0.04),
+    f1=(0.87, 0.85, 0.82, 0.8, 0.75, 0.7, 0.6, 0.45, 0.25, 0.08),
+    mean_ap=0.491,
+    image_mean_ap=0.48,
+    mean_ap_interval=(0.42, 0.56),
+    panoptic_quality=0.7,
+    true_objects=100,
+    predicted_objects=100,
+    missed=6,
+    spurious=4,
+    split=3,
+    merged=9,
+    sizes=(
+        SizeRecall(smallest=12, largest=60, objects=40, found=28),
+        SizeRecall(smallest=61, largest=300, objects=60, found=59),
+    ),
+    method="Connected pieces above 0.55.",
+)
+
+CURVE = PartitionCurve(
+    thinned=False,
+    thresholds=(0.3, 0.5, 0.7),
+    v_rand=(0.8, 0.9, 0.85),
+    v_rand_split=(0.98, 0.95, 0.8),
+    v_rand_merge=(0.7, 0.85, 0.95),
+    v_info=(0.82, 0.91, 0.86),
+    v_info_split=(0.98, 0.95, 0.8),
+    v_info_merge=(0.7, 0.87, 0.95),
+    best_v_rand=0.9,
+    best_v_rand_threshold=0.5,
+    best_v_info=0.91,
+    best_v_info_threshold=0.5,
+)
+
+CELLS = PartitionScores(
+    plain=CURVE, thinned=CURVE.model_copy(update={"thinned": True}), chosen_threshold=0.52, v_rand=0.89
+)
+
+PROBABILITIES = ProbabilityScores(
+    calibration_error=0.034,
+    largest_calibration_error=0.12,
+    brier=0.08,
+    log_loss=0.14,
+    temperature=1.31,
+    reliability=tuple(
+        ReliabilityBin(confidence=confidence, accuracy=accuracy, pixels=pixels)
+        for confidence, accuracy, pixels in ((0.6, 0.5, 100), (0.9, 0.84, 200), (0.99, 0.97, 9000))
+    ),
+    curve=tuple(
+        CurvePoint(threshold=step / 10, precision=0.5 + step / 20, recall=1 - step / 12, f1=0.7 + step / 60)
+        for step in range(1, 10)
+    ),
+    pixels=9300,
+)
+
+OUTLINES = (
+    Measure(name="hd95/cell", mean=4.31, interval=(3.2, 5.9), higher_is_better=False, unit="px", images=6),
+    Measure(name="nsd/cell", words="within the tolerance", mean=0.913, images=6, missed=1),
+)
+
+
+def with_everything(data: ReportData, task: str = "instances") -> ReportData:
+    """The report with every part that an evaluation may have; `task` decides the main measure."""
+    assert data.scores is not None
+    main = {"semantic": "dice", "instances": "ap", "membranes": "v_rand"}[task]
+    images = tuple(
+        image.model_copy(update={"measures": {main: image.mean_dice, "true_objects": 2.0}, "group": "a"})
+        for image in data.scores.images
+    )
+    scores: Scores = data.scores.model_copy(
+        update={
+            "task": task,
+            "main": main,
+            "main_value": 0.491,
+            "main_interval": (0.42, 0.56),
+            "images": images,
+            "objects": OBJECTS,
+            "partition": CELLS if task == "membranes" else None,
+            "probabilities": PROBABILITIES,
+            "measures": OUTLINES,
+        }
+    )
+    return replace(data, scores=scores)
+
+
+def with_objects(case: Case) -> Case:
+    """The case with its two discs as objects; the second one is missed."""
+    rows = np.arange(len(case.truth))[:, None]
+    lower = 1 + (rows > 0.5 * len(case.truth)).astype(np.int32)
+    predicted = (case.prediction == 1) * lower
+    return replace(
+        case,
+        true_objects=((case.truth == 1) * lower).astype(np.int32),
+        objects=np.where(predicted == 2, 0, predicted).astype(np.int32),
+    )
+
+
+@pytest.fixture(scope="session")
+def complete() -> Callable[..., ReportData]:
+    return with_everything
+
+
+@pytest.fixture(scope="session")
+def objects_in() -> Callable[[Case], Case]:
+    return with_objects
 
 
 @pytest.fixture(scope="session")

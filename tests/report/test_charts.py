@@ -1,4 +1,4 @@
-"""Charts drawn as SVG: round numbers, nothing lost, nothing outside."""
+"""Charts: nothing lost, nothing outside, nothing that a reader would take for something else."""
 
 import re
 
@@ -6,28 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uvala.report.charts import Dot, Line, dot_chart, line_chart, smooth, thin_out, ticks
+from uvala.report.charts import (
+    Bar,
+    Bin,
+    Line,
+    Mark,
+    bar_chart,
+    line_chart,
+    reliability_chart,
+    smooth,
+    thin_out,
+)
 
 finite = st.floats(-1e6, 1e6)
 
 
-class TestTicks:
-    @pytest.mark.parametrize(
-        ("low", "high", "expected"),
-        [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0.83, 1, [0.85, 0.9, 0.95, 1]), (0, 9.7, [0, 2, 4, 6, 8])],
-    )
-    def test_are_round(self, low, high, expected):
-        assert ticks(low, high) == pytest.approx(expected)
-
-    @given(low=finite, span=st.floats(1e-3, 1e6))
-    def test_are_few_and_inside(self, low, span):
-        marks = ticks(low, low + span)
-        assert 1 <= len(marks) <= 6
-        slack = 1e-6 * (abs(low) + span)
-        assert all(low - slack <= mark <= low + span + slack for mark in marks)
-
-    def test_of_no_range_is_its_only_value(self):
-        assert ticks(0.5, 0.5) == [0.5]
+def texts(svg):
+    """The words of a drawing, in order."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
 class TestSmooth:
@@ -57,49 +53,51 @@ class TestThinOut:
 class TestLineChart:
     def test_points_lie_inside_the_picture(self):
         svg = line_chart([Line([(0.0, 5.0), (1.0, -2.0), (9.0, 40.0)], "mean")], label="x", x_label="minutes")
-        points = re.search(r'points="([^"]+)"', svg).group(1)
-        places = [tuple(map(float, point.split(","))) for point in points.split()]
+        path = re.search(r'd="M ([^"]+)"[^>]*stroke-width: 2.2', svg).group(1)
+        places = [tuple(map(float, point.split())) for point in path.split(" L ")]
+        assert len(places) == 3
         assert all(0 <= x <= 440 and 0 <= y <= 250 for x, y in places)
 
     def test_a_single_point_is_drawn_as_a_dot(self):
-        assert "<circle" in line_chart([Line([(1.0, 0.5)], "mean")], label="x", x_label="minutes")
+        assert "<use" in line_chart([Line([(1.0, 0.5)], "mean")], label="x", x_label="minutes")
 
     def test_an_outlier_of_a_raw_line_does_not_flatten_the_others(self):
         raw = Line([(0.0, 1000.0), (1.0, 1.0)], "raw")
         svg = line_chart([raw, Line([(0.0, 1.0), (1.0, 0.5)], "smooth")], label="x", x_label="minutes")
-        assert ">1.0</text>" in svg
+        assert max(float(number) for number in texts(svg) if number[0].isdigit()) <= 1.2
+
+    def test_the_best_point_has_its_value(self):
+        svg = line_chart([Line([(0.0, 0.2), (1.0, 0.8123)], "mean", best=1)], label="x", x_label="minutes")
+        assert "best 0.812" in texts(svg)
+
+    def test_a_mark_has_its_words(self):
+        line = Line([(0.0, 0.2), (1.0, 0.8)], "mean")
+        svg = line_chart([line], label="x", x_label="threshold", marks=[Mark(0.5, "the model's own")])
+        assert "the model's own" in texts(svg)
 
     def test_nothing_to_draw_is_nothing(self):
         assert line_chart([], label="x", x_label="minutes") == ""
 
-    def test_titles_are_escaped(self):
-        svg = line_chart([Line([(0.0, 1.0), (1.0, 2.0)], "class", title="<b>")], label="<i>", x_label="&")
-        assert "<b>" not in svg
-        assert "<i>" not in svg
+
+class TestBarChart:
+    def test_each_bar_says_its_share_and_what_it_stands_on(self):
+        bars = [Bar(0.25, "to 60\nn = 4", "1 of 4"), Bar(1.0, "to 900\nn = 7", "7 of 7")]
+        svg = bar_chart(bars, label="x", x_label="pixels")
+        assert {"25%", "100%"} <= set(texts(svg))
+        assert all(words in svg for words in ("to 60", "n = 4", "<title>1 of 4</title>"))
+
+    def test_no_bar_is_no_chart(self):
+        assert bar_chart([], label="x", x_label="pixels") == ""
 
 
-class TestDotChart:
-    @given(st.lists(st.floats(0, 1), min_size=1, max_size=200))
-    def test_each_image_is_one_titled_dot_inside_the_picture(self, values):
-        svg = dot_chart([Dot(value, f"{n}.png") for n, value in enumerate(values)], label="x", x_label="Dice")
-        height = int(re.search(r'viewBox="0 0 440 (\d+)"', svg).group(1))
-        places = re.findall(r'cx="([-\d.]+)" cy="([-\d.]+)" r="([\d.]+)"', svg)
-        assert len(places) == len(values)
-        assert all(0 < float(x) < 440 and float(r) <= float(y) <= height for x, y, r in places)
-        assert all(f"<title>{n}.png: " in svg for n in range(len(values)))
+class TestReliabilityChart:
+    def test_each_bin_tells_its_numbers(self):
+        svg = reliability_chart([Bin(0.7, 0.6, 0.2), Bin(0.95, 0.9, 0.8)], label="x")
+        assert "confidence 0.700: right in 60.0%, 20.0% of pixels" in svg
 
-    def test_the_median_is_marked(self):
-        svg = dot_chart([Dot(value, "a") for value in (0.2, 0.5, 0.9)], label="x", x_label="Dice")
-        assert "median 0.500" in svg
+    @pytest.mark.parametrize("accuracy", [0.0, 0.3, 1.0])
+    def test_one_bin_is_enough(self, accuracy):
+        assert "<svg" in reliability_chart([Bin(0.9, accuracy, 1.0)], label="x")
 
-    def test_thousands_become_bars_that_count_them(self):
-        svg = dot_chart([Dot(0.9 + n * 1e-5, f"{n}") for n in range(3000)], label="x", x_label="Dice")
-        counted = sum(int(number) for number in re.findall(r"<title>(\d+) images", svg))
-        assert counted == 3000
-        assert "<circle" not in svg
-
-    def test_a_dot_whose_case_is_shown_leads_there(self):
-        assert '<a href="#worst-1">' in dot_chart([Dot(0.5, "a", "worst-1")], label="x", x_label="Dice")
-
-    def test_no_image_is_no_chart(self):
-        assert dot_chart([], label="x", x_label="Dice") == ""
+    def test_no_bin_is_no_chart(self):
+        assert reliability_chart([], label="x") == ""

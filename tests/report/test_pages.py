@@ -1,5 +1,8 @@
 """The page needs nothing but itself, says everything, and cannot be broken by what it is given."""
 
+import base64
+import hashlib
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +12,7 @@ from uvala.errors import StorageError
 from uvala.report.content import Case, Example
 from uvala.report.pages import render, write_report
 
-SECTIONS = ["worst", "scores", "curves", "data", "training", "use"]
+SECTIONS = ["worst", "scores", "images", "method", "curves", "data", "training", "use"]
 EVIL = "<script>alert('1')</script>\"><b>&amp;.png"
 
 
@@ -27,9 +30,15 @@ class TestSelfContained:
         assert "@import" not in style
         assert "url(" not in style
 
-    def test_nothing_needs_a_script(self, page):
-        assert "script" not in page.tags
+    def test_the_only_script_is_the_one_that_the_page_allows(self, page):
+        (script,) = re.findall(r"<script>(.*?)</script>", page.html, flags=re.DOTALL)
+        hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert any(f"script-src 'sha256-{hashed}'" in value for value in page.values("content"))
         assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+
+    def test_no_id_stands_twice(self, look, make, complete):
+        ids = look(complete(make())).values("id")
+        assert len(ids) == len(set(ids))
 
     def test_a_browser_is_told_to_load_nothing(self, page):
         assert any(value.startswith("default-src 'none'") for value in page.values("content"))
@@ -46,6 +55,35 @@ class TestSections:
         page = look(make(warnings=["two images are alike"]))
         assert page.ids("section") == ["warnings", *SECTIONS]
         assert "two images are alike" in page.words
+
+    def test_each_part_of_the_scores_has_its_section(self, look, make, complete):
+        added = ["objects", "cells", "probabilities"]
+        ids = look(complete(make(), "membranes")).ids("section")
+        assert ids == [*SECTIONS[:2], *added, *SECTIONS[2:]]
+
+    def test_links_of_the_contents_are_the_sections(self, look, make, complete):
+        page = look(complete(make(), "membranes"))
+        assert [href for href in page.values("href") if href[1:] in page.ids("section")] == [
+            f"#{name}" for name in page.ids("section")
+        ]
+
+    def test_the_box_comes_first(self, look, make, complete):
+        page = look(complete(make()))
+        assert page.ids("dl") == ["summary"]
+        assert page.html.index('id="summary"') < page.html.index("<section")
+        assert "Of 100 objects it finds 87" in page.words
+
+    def test_without_a_log_nothing_is_said_about_learning(self, look, make):
+        page = look(make(events=[]))
+        assert "curves" not in page.ids("section")
+
+    def test_weights_of_others_were_not_trained_here(self, look, make):
+        card = {"classes": ["background", "cell"], "model": "unet", "imported": "nnU-Net"}
+        page = look(make(card=card, events=[], samples_scored=True, scored_data="data/cells"))
+        assert "Training time" not in page.words
+        assert "The weights are a checkpoint of nnU-Net, scored here." in page.words
+        assert "Scored: images of data/cells" in page.words
+        assert "uvala evaluate RUN data/cells" in page.words
 
     def test_warnings_of_the_log_are_shown_once(self, look, make):
         event = {"event": "warning", "time": 1.0, "text": "a truncated PNG was skipped"}
@@ -95,6 +133,23 @@ class TestCases:
         shown = [alternative.split(" of ")[0] for alternative in page.values("alt")]
         assert shown == ["image", "truth", "prediction", "errors"]
 
+    def test_of_objects_the_kinds_of_errors_are_shown(self, look, make, make_case, objects_in):
+        case = objects_in(make_case("a.png", shift=1))
+        page = look(make([case], typical=[], worst=[case]))
+        assert "2 true objects: 1 missed." in page.words
+        assert "outline of a true object" in page.words
+
+    def test_the_best_are_there_to_open(self, look, make, make_case):
+        best = make_case("best.png", shift=0)
+        page = look(make(best=[best]))
+        assert page.ids("article")[-1] == "best-1"
+
+    def test_cases_are_ranked_by_the_main_measure(self, look, make, make_case):
+        cases = [replace(make_case(f"{n}.png", shift=n), score=n / 10) for n in (3, 1, 2)]
+        page = look(make(cases, worst=cases, typical=[]))
+        places = [page.html.index(f'<div class="name">{n}.png') for n in (1, 2)]
+        assert places == sorted(places)
+
     def test_no_image_is_shown_twice(self, look, make):
         data = make()
         page = look(replace(data, typical=[data.worst[0], *data.typical]))
@@ -131,7 +186,7 @@ class TestLittleToShow:
     def test_without_scores_the_page_says_so(self, look, make):
         page = look(make([]))
         assert "This run has no scores yet." in page.words
-        assert page.ids("section") == SECTIONS
+        assert page.ids("section") == [name for name in SECTIONS if name not in ("images", "method")]
 
     def test_one_image_is_shown_once_and_called_a_rough_estimate(self, look, make, make_case):
         page = look(make([make_case("only.png")]))
@@ -154,9 +209,7 @@ class TestLittleToShow:
         broken = [{**event, "loss": float("nan")} if event["event"] == "step" else event for event in log()]
         none = [{**event, "mean_dice": None, "dice": [None, None]} for event in broken]
         page = look(make(events=broken))
-        assert not [
-            value for value in [page.words, *page.values("points"), *page.values("cy")] if "nan" in value
-        ]
+        assert not [value for value in [page.words, *page.values("d"), *page.values("y")] if "nan" in value]
         assert "The log of this run holds no curves." in look(make(events=none)).words
 
 
@@ -178,11 +231,20 @@ class TestSize:
 
     def test_no_more_pictures_than_can_be_looked_at(self, look, make, make_case):
         cases = [make_case(f"{number}.png", 1 + number % 9, size=32) for number in range(40)]
-        data = make(cases)
+        data = make(cases, best=cases[20:])
         examples = [Example(case.name, case.image, case.truth) for case in cases]
         page = look(replace(data, worst=cases, typical=cases, samples=examples))
-        assert page.tags.count("article") == 1 + 6 + 3
+        assert page.tags.count("article") == 1 + 5 + 2 + 2
         assert page.tags.count("img") == 10 * 4 + 12
+
+    def test_five_hundred_images_add_little(self, make, complete):
+        data = complete(make())
+        images = tuple(
+            data.scores.images[number % 6].model_copy(update={"name": f"plate 7/well {number:03d}.tif"})
+            for number in range(500)
+        )
+        many = replace(data, scores=data.scores.model_copy(update={"images": images}))
+        assert len(render(many)) - len(render(data)) < 400_000
 
     def test_an_image_of_4000x4000_is_shown_in_part(self, make, make_case):
         assert len(render(make([make_case("slide.tif", shift=9, size=4000)]))) < 700_000

@@ -59,6 +59,26 @@ def test_large_numbers_are_rounded(number, words):
     assert sentences.count(number) == words
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.5, "0.500 px"),
+        (4.314, "4.31 px"),
+        (43.14, "43.1 px"),
+        (1431.4, "1,431 px"),
+        (None, sentences.MISSING),
+    ],
+)
+def test_distances_have_three_digits_and_their_unit(value, words):
+    assert sentences.quantity(value, "px" if value else "") == words
+
+
+def test_an_interval_has_two_ends_or_is_not_there():
+    assert sentences.interval((0.8512, 0.8944)) == "0.851 to 0.894"
+    assert sentences.interval((3.21, 5.94), "um") == "3.21 to 5.94 um"
+    assert sentences.interval(None) == ""
+
+
 def test_a_date_is_written_out():
     assert sentences.moment("2025-11-21T14:02:11+00:00") == "21 November 2025, 14:02 UTC"
 
@@ -84,6 +104,11 @@ class TestVerdict:
 
     def test_training_images_are_called_that(self):
         assert "the very 6 images it was trained on" in sentences.verdict(0.94, 6, "train", "val")
+
+    def test_the_measure_of_the_task_is_named(self):
+        assert sentences.verdict(0.5, 6, "test", "val", "Mean AP").startswith(
+            "Mean AP 0.500 on 6 test images"
+        )
 
     def test_no_score_is_said(self):
         assert sentences.verdict(None, 0, "test", "val") == "This run has no scores yet."

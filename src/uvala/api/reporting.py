@@ -1,73 +1,131 @@
 """What the report of a run shows, gathered from the run folder, the data and the scores."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import uvala
-from uvala.api.scoring import Gallery
+from uvala.api.gallery import Gallery
 from uvala.data.dataset import Dataset
 from uvala.evaluation.scores import Scores
 from uvala.log import read_events
+from uvala.report.measures import image_values
 from uvala.report.pages import Card, Example, ReportData, write_report
 from uvala.runs.folder import RunFolder
 
-__all__ = ["write_run_report"]
+__all__ = ["write_masks_report", "write_run_report"]
 
 _SAMPLES = 8
 
 
-def write_run_report(run: RunFolder, dataset: Dataset, scores: Scores, gallery: Gallery) -> None:
-    """Write RUN/report.html."""
+def write_run_report(
+    run: RunFolder, dataset: Dataset, scores: Scores, gallery: Gallery, path: Path | None = None
+) -> None:
+    """Write the page about a run and the `scores` of some images of `dataset` to `path`, or RUN/report.html.
+
+    The data may be other than those trained on, and the run may be an imported network without a log: the
+    page says which images were scored, and leaves out what is not known.
+    """
     events = list(read_events(run.log_path))
-    card = run.card
-    write_report(
-        run.report_path,
-        ReportData(
-            title=card.data.name,
-            card=_facts(run, dataset),
-            encoding_rows=card.data.table,
-            data_notes=card.data.notes,
-            split_counts={"train": card.data.train, "val": card.data.val, "test": card.data.test},
-            split_origin=card.data.split_origin,
-            settings=[
-                (each["path"], each["value"], each["reason"]) for each in events if each["event"] == "plan"
-            ],
-            events=events,
-            scores=scores,
-            score_subset=scores.subset,
-            selecting_subset="val",
-            worst=gallery.ranked(),
-            typical=gallery.typical(scores.median_dice),
-            samples=_examples(run, dataset),
-        ),
+    page = replace(
+        _of_data(dataset, scores, gallery),
+        card=_facts(run, dataset),
+        settings=[
+            (each["path"], each["value"], each["reason"]) for each in events if each["event"] == "plan"
+        ],
+        events=events,
     )
+    if _trained_on(run, dataset):
+        page = replace(page, **_of_training_data(run, dataset))
+    write_report(path or run.report_path, page)
+
+
+def write_masks_report(dataset: Dataset, scores: Scores, gallery: Gallery, path: Path) -> None:
+    """Write the page about `scores` of masks that any tool made for some images of `dataset`."""
+    write_report(path, _of_data(dataset, scores, gallery))
+
+
+def _of_data(dataset: Dataset, scores: Scores, gallery: Gallery) -> ReportData:
+    """What can be said without knowing who made the predictions."""
+    return ReportData(
+        title=dataset.root.name,
+        card=Card(data=_short(dataset.root), classes=scores.class_names),
+        encoding_rows=[(row.value, row.class_name, row.share, row.images) for row in dataset.table],
+        data_notes=dataset.notes,
+        scores=scores,
+        score_subset=scores.subset,
+        selecting_subset="val",
+        worst=gallery.ranked(),
+        typical=gallery.typical(_middle(scores)),
+        best=gallery.best(),
+        samples=_examples(dataset, [image.name for image in scores.images]),
+        samples_scored=True,
+        scored_data=_short(dataset.root),
+    )
+
+
+def _of_training_data(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
+    """The fields of a `ReportData` that tell of the data which the run was trained on."""
+    card = run.card
+    return {
+        "title": card.data.name,
+        "encoding_rows": card.data.table,
+        "data_notes": card.data.notes,
+        "split_counts": {"train": card.data.train, "val": card.data.val, "test": card.data.test},
+        "split_origin": card.data.split_origin,
+        "samples": _examples(dataset, run.split.train),
+        "samples_scored": False,
+    }
+
+
+def _trained_on(run: RunFolder, dataset: Dataset) -> bool:
+    """Whether `dataset` holds the images that the run was trained on, under the names that they had."""
+    known, here = run.contents, dataset.contents
+    return bool(run.split.train) and all(
+        name in here and known.get(name, here[name]) == here[name] for name in run.split.train
+    )
+
+
+def _middle(scores: Scores) -> float | None:
+    """The median of the images' main measure."""
+    values = [value for _, value in image_values(scores)]
+    return median(values) if values else None
 
 
 def _facts(run: RunFolder, dataset: Dataset) -> Card:
     card = run.card
-    return Card(
+    facts = Card(
         run=_short(run.path),
         data=_short(dataset.root),
         model=card.network.name,
         options=card.network.options,
         parameters=card.network.parameters,
         classes=card.encoding.names,
+        finished=card.training.ended or card.created,
+        versions={"uvala": uvala.__version__, "torch": card.torch},
+    )
+    if card.data.imported:
+        return Card(**facts, imported=card.data.imported)
+    return Card(
+        **facts,
         seconds=card.training.seconds,
         steps=card.training.steps,
         best_step=card.training.best_step,
         device=card.training.device,
         machine=card.training.machine,
         seed=run.plan.seed,
-        finished=card.training.ended or card.created,
-        versions={"uvala": uvala.__version__, "torch": card.torch},
     )
 
 
-def _examples(run: RunFolder, dataset: Dataset) -> list[Example]:
-    training = dataset.subset(run.split.train)
-    every = max(1, len(training) // _SAMPLES)
+def _examples(dataset: Dataset, names: Sequence[str]) -> list[Example]:
+    """Some of the images with these names, evenly spread."""
+    samples = dataset.subset(names)
+    every = max(1, len(samples) // _SAMPLES)
     return [
         Example(sample.name, dataset.image(sample), dataset.classes(sample))
-        for sample in training[::every][:_SAMPLES]
+        for sample in samples[::every][:_SAMPLES]
     ]
 
 

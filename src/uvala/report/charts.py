@@ -1,35 +1,50 @@
-"""Charts as inline SVG: lines over time, and one dot per image.
-
-Written out by hand because the page has to work offline and follow the reader's light or dark theme: every
-colour is a CSS class of the page's own style sheet, or the colour of a class of the data.
-"""
+"""The charts of the page: lines, bars, and confidence against accuracy."""
 
 import itertools
 import math
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-__all__ = ["Dot", "Line", "dot_chart", "line_chart", "smooth", "thin_out", "ticks"]
+from uvala.report.drawing import ACCENT, BAD, BOTTOM, INK, MUTED, SOFT, Sheet
 
-# Drawn at the width of a phone, so that the text keeps its size there; a laptop shows two side by side.
-WIDTH, HEIGHT = 440, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 40
-
-DOTS_HIGH = 150  # the tallest stack of dots
-MAX_DOTS = 600  # beyond that a bar a bin is easier to read than dots, and the page stays small
+__all__ = [
+    "Bar",
+    "Bin",
+    "Chart",
+    "Line",
+    "LineKey",
+    "Mark",
+    "Point",
+    "bar_chart",
+    "line_chart",
+    "reliability_chart",
+    "smooth",
+    "thin_out",
+]
 
 Point = tuple[float, float]
+
+# colour, width, opacity and dashes of each style of line; the style sheet has the same for the legends
+STYLES: dict[str, tuple[str, float, float, str]] = {
+    "raw": (ACCENT, 1.0, 0.28, "-"),
+    "smooth": (ACCENT, 2.4, 1.0, "-"),
+    "mean": (INK, 2.2, 1.0, "-"),
+    "check": (BAD, 1.8, 1.0, "--"),
+    "class": (MUTED, 1.4, 1.0, "-"),
+    "first": (ACCENT, 1.6, 1.0, "-"),
+    "second": (BAD, 1.6, 1.0, "-"),
+    "other": (MUTED, 1.6, 1.0, "--"),
+}
 
 
 @dataclass(frozen=True)
 class Line:
     """One line of a chart: points (x, y) from left to right, and how it looks.
 
-    style: a CSS class of the page ("raw", "smooth", "mean", "class"). colour: a CSS colour that replaces the
-    style's own. dots: mark each point. best: the index of a point to mark with a ring and its value.
+    style: one of STYLES. colour: "#rrggbb" that replaces the style's own. dots: mark each point. best: the
+    index of a point to mark with a ring and its value.
     """
 
     points: Sequence[Point]
@@ -37,16 +52,50 @@ class Line:
     colour: str | None = None
     dots: bool = False
     best: int | None = None
-    title: str = ""
 
 
 @dataclass(frozen=True)
-class Dot:
-    """One image of a dot chart: its value, its name, and the place in the page that shows it, if any."""
+class Mark:
+    """A place on the x axis that is marked with a line from top to bottom, and its few words."""
+
+    x: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: its value, 0 to 1, what it stands on (two short lines), and what it says when pointed at."""
 
     value: float
+    words: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Pixels of about the same confidence: its mean, the share of them that is right, their share of all."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
+@dataclass(frozen=True)
+class LineKey:
+    """One entry under a chart: the style of its line, its colour if the style has none, and its name."""
+
+    style: str
     name: str
-    target: str | None = None
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One drawn chart with its heading and the keys to its lines."""
+
+    name: str
+    svg: Markup
+    keys: list[LineKey]
 
 
 def line_chart(
@@ -56,9 +105,10 @@ def line_chart(
     x_label: str,
     low: float | None = None,
     high: float | None = None,
-    height: int = HEIGHT,
+    x_range: Point | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Markup:
-    """Lines over one x axis that starts at 0. `label` is what a screen reader says.
+    """Lines over one x axis, from 0 to their end or over `x_range`. `label` is what a screen reader says.
 
     low, high: ends of the y axis; None: what the lines that are not raw need. A raw line may leave the chart
     and is cut off there: one early outlier would else flatten everything that matters.
@@ -68,44 +118,66 @@ def line_chart(
         return Markup()
     shown = [y for line in lines if line.style != "raw" for _, y in line.points] or [y for _, y in points]
     low, high = _range(shown, low, high)
-    end = max(x for x, _ in points) or 1.0
-    x_axis = _Axis(0.0, end, LEFT, WIDTH - RIGHT)
-    y_axis = _Axis(low, high, height - BOTTOM, TOP)
-    frame = Markup('<clipPath id="{0}"><rect x="{1}" y="{2}" width="{3}" height="{4}"/></clipPath>').format(
-        _slug(label), LEFT - 6, TOP - 8, WIDTH - LEFT - RIGHT + 14, height - TOP - BOTTOM + 12
-    )
-    grid = _y_grid(y_axis, WIDTH) + _x_ticks(x_axis, height, x_label)
-    drawn = _join(_draw(line, x_axis, y_axis) for line in lines)
-    body = Markup('{}{}<g clip-path="url(#{})">{}</g>').format(frame, grid, _slug(label), drawn)
-    return _svg(body, WIDTH, height, label)
+    start, end = x_range or (0.0, max(x for x, _ in points))
+    with Sheet(label) as sheet:
+        sheet.axes.set(xlim=(start, end if end > start else start + 1.0), ylim=(low, high))
+        for line in lines:
+            _draw(sheet, line)
+        for mark in marks:
+            _mark(sheet, mark)
+        sheet.x_label(x_label)
+        return sheet.svg()
 
 
-def dot_chart(dots: Sequence[Dot], *, label: str, x_label: str) -> Markup:
-    """A dot per image, stacked where they meet, on an axis that ends at 1; each dot is titled with its name.
-
-    The axis begins just below the lowest value, so that good scores stay apart. The median is a line.
-    """
-    if not dots:
+def bar_chart(bars: Sequence[Bar], *, label: str, x_label: str) -> Markup:
+    """A bar from 0 to at most 1 for each group of things, with its value above and its words below."""
+    if not bars:
         return Markup()
-    ordered = sorted(dots, key=lambda dot: dot.value)
-    low = _floor_to(min(ordered[0].value, 0.9), 0.1)
-    axis = _Axis(low, 1.0, 14, WIDTH - 14)
-    radius = _radius(len(ordered))
-    columns = _columns(ordered, axis, radius)
-    tallest = max(len(column) for column in columns.values())
-    step = min(2.0 * radius + 1.0, DOTS_HIGH / tallest)
-    floor = round(max(90.0, tallest * step + 34.0))
-    height = floor + BOTTOM
-    if len(ordered) > MAX_DOTS:
-        marks = _join(_bar(x, column, step, radius, floor) for x, column in columns.items())
-    else:
-        marks = _join(
-            _dot(dot, x, floor - 4 - radius - row * step, radius)
-            for x, column in columns.items()
-            for row, dot in enumerate(column)
+    with Sheet(label, bottom=BOTTOM + 20) as sheet:
+        drawn = sheet.axes.bar(range(len(bars)), [bar.value for bar in bars], width=0.62, color=ACCENT)
+        for place, (bar, patch) in enumerate(zip(bars, drawn, strict=True)):
+            patch.set_url(sheet.link(bar.title))
+            sheet.axes.annotate(
+                f"{100 * bar.value:.0f}%", (place, bar.value), (0, 5), textcoords="offset points",
+                ha="center", color=INK,
+            )  # fmt: skip
+        sheet.axes.set_xticks(range(len(bars)), [bar.words for bar in bars], linespacing=1.35)
+        sheet.axes.set(ylim=(0.0, 1.12), xlim=(-0.6, len(bars) - 0.4), yticks=(0.0, 0.25, 0.5, 0.75, 1.0))
+        sheet.x_label(x_label)
+        return sheet.svg()
+
+
+def reliability_chart(bins: Sequence[Bin], *, label: str) -> Markup:
+    """How often the model is right, for each confidence it has; the diagonal is where the two agree.
+
+    The faint bars are the shares of the pixels. Lines from the diagonal are what confidence is off by.
+    """
+    if not bins:
+        return Markup()
+    low = math.floor(min(0.5, *(min(one.confidence, one.accuracy) for one in bins)) * 10 - 1e-9) / 10
+    low = max(0.0, low)
+    x, y = [one.confidence for one in bins], [one.accuracy for one in bins]
+    with Sheet(label, height=300) as sheet:
+        axes = sheet.axes
+        axes.set(xlim=(low, 1.0), ylim=(low, 1.02))
+        width = 0.6 * min([b - a for a, b in itertools.pairwise(x)] or [0.1])
+        tallest = max(one.share for one in bins)
+        heights = [0.3 * (1.0 - low) * one.share / tallest for one in bins]
+        axes.bar(x, heights, width=width, bottom=low, color=MUTED, alpha=0.3)
+        axes.plot([low, 1.0], [low, 1.0], color=MUTED, linewidth=1.2, linestyle="--")
+        axes.vlines(x, x, y, color=BAD, linewidth=2.2, alpha=0.8)
+        axes.plot(x, y, color=ACCENT, linewidth=1.6)
+        dots = axes.scatter(x, y, s=34, color=ACCENT, zorder=3)
+        dots.set_urls(
+            [
+                sheet.link(
+                    f"confidence {one.confidence:.3f}: right in {one.accuracy:.1%}, {one.share:.1%} of pixels"
+                )
+                for one in bins
+            ]
         )
-    median = _median_line(axis, statistics.median([dot.value for dot in ordered]), floor)
-    return _svg(_x_ticks(axis, height, x_label, base=True) + median + marks, WIDTH, height, label)
+        sheet.x_label("how sure it is: probability of the class it chose")
+        return sheet.svg()
 
 
 def smooth(points: Sequence[Point], share: float = 0.04) -> list[Point]:
@@ -135,31 +207,6 @@ def thin_out(points: Sequence[Point], most: int = 300) -> list[Point]:
     return kept
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) within low to high, at most `most` + 1 of them."""
-    span = high - low
-    if span <= 0.0 or not math.isfinite(span):
-        return [low]
-    power = 10.0 ** math.floor(math.log10(span / most))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * most >= span * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(index * step, 12) for index in range(first, last + 1)]
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Maps low..high to the pixels start..end."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def place(self, value: float) -> float:
-        share = (value - self.low) / ((self.high - self.low) or 1.0)
-        return self.start + share * (self.end - self.start)
-
-
 def _range(shown: Sequence[float], low: float | None, high: float | None) -> tuple[float, float]:
     lowest = min(shown) if low is None else low
     highest = max(shown) if high is None else high
@@ -167,154 +214,41 @@ def _range(shown: Sequence[float], low: float | None, high: float | None) -> tup
     return lowest - (room if low is None else 0.0), highest + (room if high is None else 0.0)
 
 
-def _y_grid(axis: _Axis, width: int) -> Markup:
-    line = Markup(
-        '<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/>'
-        '<text x="{3}" y="{4:.1f}" text-anchor="end">{5}</text>'
-    )
-    marks = ticks(axis.low, axis.high)
-    return _join(
-        line.format(
-            LEFT, width - RIGHT, axis.place(value), LEFT - 8, axis.place(value) + 4, _number(value, marks)
-        )
-        for value in marks
-    )
-
-
-def _x_ticks(axis: _Axis, height: int, name: str, *, base: bool = False) -> Markup:
-    floor = height - BOTTOM
-    marks = ticks(axis.low, axis.high, 6)
-    tick = Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>')
-    text = _join(
-        tick.format(axis.place(value), floor + 18, _anchor(axis, value), _number(value, marks))
-        for value in marks
-    )
-    lines = _join(
-        Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="10" y2="{1}"/>').format(
-            axis.place(value), floor
-        )
-        for value in marks
-        if base
-    )
-    title = Markup('<text class="axis" x="{}" y="{}" text-anchor="end">{}</text>').format(
-        axis.end, height - 5, name
-    )
-    rule = Markup('<line class="rule" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>').format(
-        axis.start, axis.end, floor
-    )
-    return lines + rule + text + title
-
-
-def _anchor(axis: _Axis, value: float) -> str:
-    """Numbers at the very ends of an axis lean inwards, so that none is cut off."""
-    place = axis.place(value)
-    if axis.end - place < 6:
-        return "end"
-    return "start" if place - axis.start < 6 and axis.start < 20 else "middle"
-
-
-def _draw(line: Line, x_axis: _Axis, y_axis: _Axis) -> Markup:
+def _draw(sheet: Sheet, line: Line) -> None:
     if not line.points:
-        return Markup()
-    places = [(x_axis.place(x), y_axis.place(y)) for x, y in line.points]
-    style = Markup(' style="--class:{}"').format(line.colour) if line.colour else Markup()
-    path = Markup('<polyline class="line {}"{} points="{}"><title>{}</title></polyline>').format(
-        line.style, style, " ".join(f"{x:.1f},{y:.1f}" for x, y in places), line.title
-    )
+        return
+    usual, width, opacity, dashes = STYLES[line.style]
+    x, y = zip(*line.points, strict=True)
+    colour = line.colour or usual
     # A single point has no length; without a dot it could not be seen at all.
-    dots = (
-        _join(
-            Markup(
-                '<circle class="point {}"{} cx="{:.1f}" cy="{:.1f}" r="2.6"><title>{:.3f}</title></circle>'
-            ).format(line.style, style, x, y, value)
-            for (x, y), (_, value) in zip(places, line.points, strict=True)
-        )
-        if line.dots or len(places) == 1
-        else Markup()
+    marker = "o" if line.dots or len(x) == 1 else None
+    sheet.axes.plot(
+        x, y, color=colour, linewidth=width, alpha=opacity, linestyle=dashes, marker=marker, markersize=5.2,
+        markeredgewidth=0, solid_capstyle="round", clip_on=line.style == "raw",
+    )  # fmt: skip
+    if line.best is not None:
+        _ring(sheet, x[line.best], y[line.best], f"best {y[line.best]:.3f}")
+
+
+def _ring(sheet: Sheet, x: float, y: float, words: str) -> None:
+    """A ring around a point with its words above, or below where there is no room above."""
+    axes = sheet.axes
+    across = (x - axes.get_xlim()[0]) / (axes.get_xlim()[1] - axes.get_xlim()[0])
+    up = (y - axes.get_ylim()[0]) / (axes.get_ylim()[1] - axes.get_ylim()[0])
+    axes.plot(
+        [x], [y], marker="o", markersize=12, fillstyle="none", color=INK, markeredgewidth=1.6, clip_on=False
     )
-    return path + dots + _ring(line, places)
+    axes.annotate(
+        words, (x, y), (0, -20 if up > 0.88 else 12), textcoords="offset points", color=INK, weight="bold",
+        ha="right" if across > 0.85 else "left" if across < 0.12 else "center", annotation_clip=False,
+    )  # fmt: skip
 
 
-def _ring(line: Line, places: Sequence[Point]) -> Markup:
-    if line.best is None:
-        return Markup()
-    x, y = places[line.best]
-    anchor = "end" if x > WIDTH - 70 else "start" if x < LEFT + 40 else "middle"
-    below = y < TOP + 24
-    return Markup(
-        '<circle class="ring" cx="{0:.1f}" cy="{1:.1f}" r="6"/>'
-        '<text class="best" x="{0:.1f}" y="{2:.1f}" text-anchor="{3}">best {4:.3f}</text>'
-    ).format(x, y, y + 22 if below else y - 12, anchor, line.points[line.best][1])
-
-
-def _median_line(axis: _Axis, value: float, floor: float) -> Markup:
-    x = axis.place(value)
-    left = x > WIDTH / 2  # the half in which there is room for the words
-    return Markup(
-        '<line class="median" x1="{0:.1f}" x2="{0:.1f}" y1="6" y2="{1}"/>'
-        '<text class="median-name" x="{2:.1f}" y="15" text-anchor="{3}">median {4:.3f}</text>'
-    ).format(x, floor, x + (-6 if left else 6), "end" if left else "start", value)
-
-
-def _columns(dots: Sequence[Dot], axis: _Axis, radius: float) -> dict[float, list[Dot]]:
-    """The dots that share a place, keyed by the middle of that place in pixels."""
-    width = 2.0 * radius + 1.0
-    columns: dict[float, list[Dot]] = {}
-    for dot in dots:
-        bin_number = math.floor((axis.place(dot.value) - axis.start) / width)
-        last = math.floor((axis.end - axis.start) / width) - 1
-        columns.setdefault(axis.start + (min(bin_number, last) + 0.5) * width, []).append(dot)
-    return columns
-
-
-def _dot(dot: Dot, x: float, y: float, radius: float) -> Markup:
-    circle = Markup(
-        '<circle class="dot{}" cx="{:.1f}" cy="{:.1f}" r="{:g}"><title>{}: {:.3f}</title></circle>'
-    ).format(" shown" if dot.target else "", x, y, radius, dot.name, dot.value)
-    return Markup('<a href="#{}">{}</a>').format(dot.target, circle) if dot.target else circle
-
-
-def _bar(x: float, column: Sequence[Dot], step: float, radius: float, floor: float) -> Markup:
-    height = len(column) * step
-    return Markup(
-        '<rect class="dot" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">'
-        "<title>{} images, {:.3f} to {:.3f}: {}</title></rect>"
-    ).format(
-        x - radius,
-        floor - height,
-        2 * radius,
-        height,
-        len(column),
-        column[0].value,
-        column[-1].value,
-        ", ".join(dot.name for dot in column[:5]) + (" ..." if len(column) > 5 else ""),
-    )
-
-
-def _radius(count: int) -> float:
-    return 6.0 if count <= 20 else 4.5 if count <= 100 else 3.0
-
-
-def _svg(body: Markup, width: int, height: int, label: str) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, label, body
-    )
-
-
-def _number(value: float, marks: Sequence[float]) -> str:
-    """`value` with as many decimals as tell the marks of one axis apart."""
-    step = min((b - a for a, b in itertools.pairwise(marks)), default=1.0)
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1.0 else 0
-    return f"{value:.{decimals}f}"
-
-
-def _floor_to(value: float, step: float) -> float:
-    return max(0.0, math.floor(value / step + 1e-9) * step)
-
-
-def _slug(label: str) -> str:
-    return "clip-" + "".join(character if character.isalnum() else "-" for character in label.lower())
-
-
-def _join(parts: Iterable[Markup]) -> Markup:
-    return Markup().join(parts)
+def _mark(sheet: Sheet, mark: Mark) -> None:
+    low, high = sheet.axes.get_xlim()
+    left = mark.x > (low + high) / 2  # the half in which there is room for the words
+    sheet.axes.axvline(mark.x, color=INK, linewidth=1.2, linestyle=(0, (3, 3)), alpha=0.7)
+    sheet.axes.annotate(
+        mark.words, (mark.x, 0.0), (-6 if left else 6, 6), xycoords=("data", "axes fraction"),
+        textcoords="offset points", ha="right" if left else "left", color=SOFT,
+    )  # fmt: skip

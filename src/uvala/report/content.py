@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from uvala.arrays import ClassMap, ImageArray
+from uvala.arrays import ClassMap, ImageArray, LabelMap
 from uvala.evaluation.scores import Scores
 
 __all__ = ["Card", "Case", "Example", "ReportData"]
@@ -15,6 +15,8 @@ class Case:
     """One image that was scored. image [C, H, W]; truth, prediction: uint8 [H, W], 0 to K-1 and IGNORE.
 
     mean_dice: None if no class of the image has a score. caption: instead of the words that the page finds.
+    true_objects, objects: int32 [H, W], 0 outside objects; None where the task has no objects. score: of the
+    task's main measure, by which cases are ranked; None where it has none.
     """
 
     name: str
@@ -23,6 +25,9 @@ class Case:
     prediction: ClassMap
     mean_dice: float | None
     caption: str = ""
+    true_objects: LabelMap | None = None
+    objects: LabelMap | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +42,14 @@ class Example:
 class Card(TypedDict, total=False):
     """The facts of a run that the page prints; what is missing is left out.
 
-    run, data: the folders as their user wrote them. classes: the names, in the order of their indices.
+    run, data: the folders as their user wrote them. imported: whose checkpoint the weights are, if they were
+    not trained here. classes: the names, in the order of their indices.
     seconds: of the whole training. finished: date and time, in words. machine: processor, memory, system.
     """
 
     run: str
     data: str
+    imported: str
     model: str
     options: Mapping[str, Any]
     parameters: int
@@ -65,7 +72,9 @@ class ReportData:
     data_notes: sentences about the data, the most telling first. settings: (dotted path, value, reason).
     events: the log, oldest first. scores: None if the run was not evaluated. worst, typical: cases of the
     scored subset; typical[0] stands at the top of the page. score_subset, selecting_subset: which images were
-    scored, and which chose the best weights: "test", "val" or "train".
+    scored, and which chose the best weights: "test", "val" or "train". best: cases with the highest scores.
+    scored_data: the folder of the scored images, as its user wrote it. samples_scored: whether the samples
+    are of the scored images, because those trained on are not at hand.
     """
 
     title: str
@@ -81,5 +90,8 @@ class ReportData:
     selecting_subset: str = "val"
     worst: Sequence[Case] = ()
     typical: Sequence[Case] = ()
+    best: Sequence[Case] = ()
     samples: Sequence[Example] = ()
     warnings: Sequence[str] = ()
+    scored_data: str = ""
+    samples_scored: bool = False

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
-from uvala.report.charts import Line, Point, line_chart, smooth, thin_out
+from uvala.report.charts import Chart, Line, LineKey, Point, line_chart, smooth, thin_out
 from uvala.report.pictures import Colour, css
 from uvala.report.sentences import duration
 
-__all__ = ["Chart", "LineKey", "Progress", "charts", "progress", "remarks"]
+__all__ = ["Progress", "charts", "progress", "remarks"]
 
 HOURS_FROM = 3 * 3600.0  # seconds; from here on the time axis counts hours
 MOST_CLASS_LINES = 12  # more lines than this cannot be told apart
@@ -31,24 +29,6 @@ class Progress:
     validation_loss: list[Point]
     class_dice: list[list[Point]]
     best: int | None
-
-
-@dataclass(frozen=True)
-class LineKey:
-    """One entry under a chart: the style of its line, its colour if the style has none, and its name."""
-
-    style: str
-    name: str
-    colour: str | None = None
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One drawn chart with its heading and the keys to its lines."""
-
-    name: str
-    svg: Markup
-    keys: list[LineKey]
 
 
 def progress(events: Iterable[Mapping[str, Any]]) -> Progress:
@@ -121,12 +101,12 @@ def _loss_chart(curves: Progress, scaled: Scale, unit: str) -> Chart:
     lines, keys = [], []
     if curves.loss:
         lines = [
-            Line(thin_out(scaled(curves.loss)), "raw", title="training loss"),
-            Line(thin_out(scaled(smooth(curves.loss))), "smooth", title="training loss, smoothed"),
+            Line(thin_out(scaled(curves.loss)), "raw"),
+            Line(thin_out(scaled(smooth(curves.loss))), "smooth"),
         ]
         keys = [LineKey("smooth", "training, smoothed"), LineKey("raw", "training, each step logged")]
     if curves.validation_loss:
-        lines.append(Line(thin_out(scaled(curves.validation_loss)), "check", title="validation loss"))
+        lines.append(Line(thin_out(scaled(curves.validation_loss)), "check"))
         keys.append(LineKey("check", "validation"))
     svg = line_chart(lines, label="Loss over time", x_label=unit)
     return Chart("Loss", svg, keys)
@@ -137,7 +117,7 @@ def _score_chart(curves: Progress, scaled: Scale, unit: str, names: Sequence[str
     if len(curves.class_dice) == len(names) <= MOST_CLASS_LINES:
         for name, colour, points in zip(names, colours, curves.class_dice, strict=True):
             if points:
-                lines.append(Line(thin_out(scaled(points)), "class", colour=css(colour), title=name))
+                lines.append(Line(thin_out(scaled(points)), "class", colour=css(colour)))
                 keys.append(LineKey("class", name, css(colour)))
     few = len(curves.mean_dice) <= 60  # beyond that the points run into a band
     lines.append(
@@ -146,7 +126,6 @@ def _score_chart(curves: Progress, scaled: Scale, unit: str, names: Sequence[str
             "mean",
             dots=few,
             best=curves.best,
-            title="mean Dice of the validation images",
         )
     )
     svg = line_chart(lines, label="Validation Dice over time", x_label=unit, high=1.0)

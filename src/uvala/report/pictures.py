@@ -1,18 +1,26 @@
 """Pictures for the page: small enough to embed, and cut to where there is something to see."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from uvala.arrays import IGNORE, Box, ClassMap, Size
+from uvala.arrays import IGNORE, Box, ClassMap, ImageArray, LabelMap, Size
 from uvala.images.display import ERROR_COLOURS, class_colours, error_map, overlay, to_display
 from uvala.images.write import encode_png, encode_webp
 from uvala.report.content import Case, Example
+from uvala.report.objects import (
+    OBJECT_COLOURS,
+    OUTLINE,
+    compare,
+    object_overlay,
+    paint_kinds,
+)
 
 __all__ = [
     "CasePictures",
@@ -67,7 +75,8 @@ class CasePictures:
     """Image, truth, prediction and errors side by side, in this order, each with its title.
 
     where: of a large image, the whole image and its errors, small, with the part outlined; () if shown whole.
-    shape: "strip" or "wide" if the pictures are much wider than high, and need more of a line each.
+    shape: "strip" or "wide" if the pictures are much wider than high, and need more of a line each; "tall" if
+    much higher than wide. words: the errors of objects as a sentence; empty where classes are shown.
     """
 
     panels: tuple[tuple[str, Picture], ...]
@@ -76,6 +85,7 @@ class CasePictures:
     where: tuple[Picture, ...]
     part: str
     shape: str
+    words: str = ""
 
 
 def palette(names: Sequence[str]) -> Colour:
@@ -99,29 +109,92 @@ def picture_keys(classes: Iterable[int], names: Sequence[str], colours: Colour) 
 
 
 def case_pictures(case: Case, names: Sequence[str], colours: Colour) -> CasePictures:
-    """The four pictures of one case. colours: uint8 [K, 3]."""
-    size = Size(*case.truth.shape)
-    large = max(size) > WHOLE
-    box, why = _part(case.truth, case.prediction) if large else (Box(0, 0, *size), "")
+    """The four pictures of one case. colours: uint8 [K, 3].
+
+    Where the case has objects, these are shown instead of classes, and errors are those of objects.
+    """
+    return _of_classes(case, names, colours) if _objects(case) is None else _of_objects(case)
+
+
+def _objects(case: Case) -> tuple[LabelMap, LabelMap] | None:
+    if case.true_objects is None or case.objects is None:
+        return None
+    return case.true_objects, case.objects
+
+
+def _of_classes(case: Case, names: Sequence[str], colours: Colour) -> CasePictures:
+    box, part = _shown(case, (case.prediction != case.truth) & (case.truth != IGNORE))
     image = case.image[:, *box.slices]
     truth, prediction = case.truth[box.slices], case.prediction[box.slices]
-    photos = {
-        "image": to_display(image),
-        "truth": overlay(image, truth, colours),
-        "prediction": overlay(image, prediction, colours),
-    }
     errors = error_map(prediction, truth)
+    whole = partial(_errors_of_classes, case)
     return CasePictures(
-        panels=(
-            *((title, _photo(rgb, f"{title} of {case.name}")) for title, rgb in photos.items()),
-            ("errors", _flat(errors, f"errors of {case.name}")),
+        panels=_panels(
+            case.name, image, overlay(image, truth, colours), overlay(image, prediction, colours), errors
         ),
         classes=_class_keys(truth, prediction, names, colours),
-        errors=_error_keys(errors, names),
-        where=_where(case, box) if large else (),
-        part=f"{Size(box.height, box.width)} of {size} pixels, {why}",
-        shape="strip" if box.width > 4 * box.height else "wide" if box.width > 2 * box.height else "",
+        errors=_error_keys(errors, names[0]),
+        where=_where(case, box, whole) if part else (),
+        part=part,
+        shape=_shape(box),
     )
+
+
+def _of_objects(case: Case) -> CasePictures:
+    found = _objects(case)
+    assert found is not None
+    true_objects, objects = found
+    compared = compare(case.truth, true_objects, objects)
+    names = list(OBJECT_COLOURS)
+    right = [names.index(name) for name in ("no object", "found", "ignored")]
+    box, part = _shown(case, ~np.isin(compared.kinds, right))
+    image, kinds = case.image[:, *box.slices], compared.kinds[box.slices]
+    true_objects, objects = true_objects[box.slices], objects[box.slices]
+    present = np.bincount(kinds.ravel(), minlength=len(names))
+    keys = [
+        Key(css(colour), name)
+        for (name, colour), pixels in zip(OBJECT_COLOURS.items(), present, strict=True)
+        if pixels
+    ]
+    return CasePictures(
+        panels=_panels(
+            case.name,
+            image,
+            object_overlay(image, true_objects, compared.true_tints[box.slices]),
+            object_overlay(image, objects, compared.tints[box.slices]),
+            paint_kinds(kinds, true_objects, objects),
+        ),
+        classes=(),
+        errors=(*keys, Key(css(OUTLINE), "outline of a true object")),
+        where=_where(case, box, partial(_errors_of_objects, compared.kinds)) if part else (),
+        part=part,
+        shape=_shape(box),
+        words=compared.words,
+    )
+
+
+def _errors_of_classes(case: Case, step: int) -> Rgb:
+    return error_map(case.prediction[::step, ::step], case.truth[::step, ::step])
+
+
+def _errors_of_objects(kinds: NDArray[np.uint8], step: int) -> Rgb:
+    return np.array(list(OBJECT_COLOURS.values()), np.uint8)[kinds[::step, ::step]]
+
+
+def _panels(
+    name: str, image: ImageArray, truth: Rgb, prediction: Rgb, errors: Rgb
+) -> tuple[tuple[str, Picture], ...]:
+    photos = {"image": to_display(image), "truth": truth, "prediction": prediction}
+    return (
+        *((title, _photo(rgb, f"{title} of {name}")) for title, rgb in photos.items()),
+        ("errors", _flat(errors, f"errors of {name}")),
+    )
+
+
+def _shape(box: Box) -> str:
+    if box.height > 1.8 * box.width:
+        return "tall"
+    return "strip" if box.width > 4 * box.height else "wide" if box.width > 2 * box.height else ""
 
 
 def overlay_picture(example: Example, colours: Colour) -> Picture:
@@ -131,11 +204,22 @@ def overlay_picture(example: Example, colours: Colour) -> Picture:
     return _photo(overlay(image, truth, colours), f"truth of {example.name}", side=SIDE * 3 // 4)
 
 
-def _part(truth: ClassMap, prediction: ClassMap) -> tuple[Box, str]:
-    """The part, at most SIDE on each side, with the most wrong pixels, or else objects; and which it was."""
-    wanted, why = (prediction != truth) & (truth != IGNORE), "where most errors are"
-    if not wanted.any():
-        wanted, why = (truth != 0) & (truth != IGNORE), "where most objects are"
+def _shown(case: Case, wrong: NDArray[np.bool_]) -> tuple[Box, str]:
+    """The part of a large image with the most wrong pixels, or else objects, and which it is, in words.
+
+    All of a small image, without words. The part has at most SIDE pixels on each side.
+    """
+    size = Size(*case.truth.shape)
+    if max(size) <= WHOLE:
+        return Box(0, 0, *size), ""
+    objects = (case.truth != 0) & (case.truth != IGNORE)
+    box = _fullest(wrong if wrong.any() else objects)
+    why = "where most errors are" if wrong.any() else "where most objects are"
+    return box, f"{Size(box.height, box.width)} of {size} pixels, {why}"
+
+
+def _fullest(wanted: NDArray[np.bool_]) -> Box:
+    """The window of SIDE x SIDE, or less where the image ends, that holds the most of `wanted`."""
     height, width = wanted.shape
     rows, columns = np.arange(0, height, BLOCK), np.arange(0, width, BLOCK)
     # BLOCK rows of ones fit into a byte, and bytes add up fastest.
@@ -148,16 +232,15 @@ def _part(truth: ClassMap, prediction: ClassMap) -> tuple[Box, str]:
     row, column = divmod(int(sums.argmax()), sums.shape[1])
     size = Size(min(height, SIDE), min(width, SIDE))
     top, left = min(row * BLOCK, height - size.height), min(column * BLOCK, width - size.width)
-    return Box(top, left, top + size.height, left + size.width), why
+    return Box(top, left, top + size.height, left + size.width)
 
 
-def _where(case: Case, box: Box) -> tuple[Picture, ...]:
-    """The whole image and its errors, small, with `box` outlined."""
+def _where(case: Case, box: Box, errors_at: Callable[[int], Rgb]) -> tuple[Picture, ...]:
+    """The whole image and its errors, small, with `box` outlined. errors_at: errors at every n-th pixel."""
     step = max(1, max(case.truth.shape) // LOCATOR)
-    errors = error_map(case.prediction[::step, ::step], case.truth[::step, ::step])
     top, left = box.top // step, box.left // step
     small = Box(top, left, -(-box.bottom // step), -(-box.right // step))
-    pictures = (("the whole", to_display(case.image[:, ::step, ::step])), ("all errors", errors))
+    pictures = (("the whole", to_display(case.image[:, ::step, ::step])), ("all errors", errors_at(step)))
     return tuple(
         _photo(_framed(rgb, small), f"{title} of {case.name}, the part outlined", LOCATOR)
         for title, rgb in pictures
@@ -185,13 +268,19 @@ def _class_keys(
     return (*keys, *([Key(None, "ignored")] if pixels[IGNORE] else []))
 
 
-def _error_keys(errors: Rgb, names: Sequence[str]) -> tuple[Key, ...]:
-    """The kinds of right and wrong that are in a picture of errors."""
+def _error_keys(errors: Rgb, background: str) -> tuple[Key, ...]:
+    """The kinds of right and wrong that are in a picture of errors of classes."""
+    present = set(np.unique(_as_numbers(errors)).tolist())
     return tuple(
-        Key(css(colour), kind.replace("background", names[0]))
+        Key(css(colour), kind.replace("background", background))
         for kind, colour in ERROR_COLOURS.items()
-        if (errors == np.array(colour, np.uint8)).all(axis=2).any()
+        if int(_as_numbers(np.array(colour, np.uint8))) in present
     )
+
+
+def _as_numbers(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Colours [..., 3] as one number each."""
+    return np.asarray(colours @ np.array([1 << 16, 1 << 8, 1], np.int64), np.int64)
 
 
 def _photo(rgb: Rgb, alt: str, side: int = SIDE) -> Picture:

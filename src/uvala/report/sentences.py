@@ -22,12 +22,15 @@ __all__ = [
     "distribution_words",
     "duration",
     "frequent_confusions",
+    "interval",
     "listed",
     "moment",
     "percent",
     "plural",
+    "quantity",
     "role",
     "score",
+    "task_words",
     "verdict",
 ]
 
@@ -105,21 +108,51 @@ def listed(words: Sequence[str], most: int = 4) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
-def verdict(mean_dice: float | None, images: int, subset: str, selecting: str) -> str:
-    """The one sentence at the top: the score, on how many images, and what these images were to the model."""
+def interval(bounds: tuple[float, float] | None, unit: str = "") -> str:
+    """(0.8512, 0.8944) as "0.851 to 0.894"; nothing if there is none."""
+    if bounds is None:
+        return ""
+    return f"{quantity(bounds[0])} to {quantity(bounds[1], unit)}"
+
+
+def quantity(value: float | None, unit: str = "") -> str:
+    """A score with three decimals, or a distance or count beyond 1 with as many digits, and its unit."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    words = score(value) if abs(value) <= 1.0 else f"{value:,.{max(0, 2 - int(math.log10(abs(value))))}f}"
+    return f"{words} {unit}".strip()
+
+
+def verdict(value: float | None, images: int, subset: str, selecting: str, title: str = "Mean Dice") -> str:
+    """The one sentence at the top: the score, on how many images, and what these images were to the model.
+
+    title: the name of the measure that counts first.
+    """
     if images == 0:
         return "This run has no scores yet."
     on = f"{plural(images, 'image')}"
-    if mean_dice is None or not math.isfinite(mean_dice):
+    if value is None or not math.isfinite(value):
         return f"No class could be scored on {on}: none occurs in truth or prediction."
-    value = f"Mean Dice {score(mean_dice)} on"
+    found = f"{title} {score(value)} on"
     if subset == "train":
-        return f"{value} the very {on} it was trained on."
+        return f"{found} the very {on} it was trained on."
     if subset == selecting:
-        return f"{value} {on} that chose the best weights but never trained them."
+        return f"{found} {on} that chose the best weights but never trained them."
     if subset == "test":
-        return f"{value} {plural(images, 'test image')} never used for training."
-    return f"{value} {plural(images, f'{subset} image')}."
+        return f"{found} {plural(images, 'test image')} never used for training."
+    if subset == "all":
+        return f"{found} {on}."
+    return f"{found} {plural(images, f'{subset} image')}."
+
+
+def task_words(task: str, reason: str, title: str) -> str:
+    """What the data ask for and which measure therefore counts first. title: of that measure."""
+    asked = {
+        "semantic": "The class of each pixel is asked for",
+        "instances": "Objects are asked for, one by one",
+        "membranes": "Cells parted by membranes are asked for",
+    }.get(task, task)
+    return f"{asked}{f': {reason}' if reason else ''}. So {title} counts first."
 
 
 def role(subset: str, selecting: str) -> str:
@@ -128,6 +161,8 @@ def role(subset: str, selecting: str) -> str:
         return "the images it was trained on"
     if subset == selecting:
         return f"the {subset} subset: chose the weights, trained on none"
+    if subset == "all":
+        return "all images of the data"
     return f"the {subset} subset: never trained on"
 
 

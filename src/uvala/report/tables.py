@@ -1,18 +1,21 @@
 """The scores as tables: by class, by image, and what is taken for what."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from uvala.evaluation.scores import ClassScore, Scores
 from uvala.report import sentences
-from uvala.report.charts import Dot, dot_chart
+from uvala.report.measures import Main, image_table, main_measure, measure_named, measure_rows
 from uvala.report.pictures import Colour, class_key, css
+from uvala.report.spreads import Dot, Spread, spread_chart
 
-__all__ = ["image_scores", "score_tables"]
+__all__ = ["score_tables"]
 
 MOST_MATRIX = (
     20  # classes; a larger confusion matrix is a wall of numbers, so the costliest pairs stand alone
@@ -20,6 +23,18 @@ MOST_MATRIX = (
 MOST_PAIRS = 15
 FAINT = 0.005  # shares of the matrix below this are printed without a colour,
 STRONG = 0.6  # and above this in white, which then has more contrast than black
+MOST_ROWS = 8  # classes of which each has a row in the chart of images
+
+# columns of the table of classes between IoU and the means over images
+_COLUMNS = (
+    ("precision", "Precision"),
+    ("recall", "Recall"),
+    ("specificity", "Specificity"),
+    ("matthews", "MCC"),
+    ("roc_auc", "ROC AUC"),
+    ("average_precision", "Average precision"),
+    ("best_f1", "Best F1"),
+)
 
 
 def score_tables(
@@ -28,36 +43,69 @@ def score_tables(
     """What the section of scores prints. anchors: image name -> the place in the page that shows it."""
     confusion = np.array(scores.confusion, dtype=np.float64)
     matrix = len(names) <= MOST_MATRIX and bool(confusion.sum())
-    dots = [Dot(value, name, anchors.get(name)) for name, value in image_scores(scores)]
+    main = main_measure(scores)
+    rows = [_class_row(scored, css(colour)) for scored, colour in zip(scores.classes, colours, strict=True)]
     return {
         "absent": _absent(scores),
-        "classes": [
-            _class_row(scored, css(colour)) for scored, colour in zip(scores.classes, colours, strict=True)
+        "classes": rows,
+        # a column that no class has a value for is left out
+        "columns": [
+            (key, title) for key, title in _COLUMNS if any(row[key] != sentences.MISSING for row in rows)
         ],
         "mean_dice": sentences.score(scores.mean_dice),
         "mean_share": scores.mean_dice,
+        "mean_interval": sentences.interval(scores.mean_dice_interval),
         "mean_iou": sentences.score(scores.mean_iou),
+        "means": list(_means(scores)),
         "accuracy": f"Pixel accuracy {sentences.percent(scores.accuracy)}.",
         "baseline": sentences.accuracy_baseline(confusion, names),
-        "policy": scores.policy,
-        "dots": dot_chart(dots, label="Mean Dice of each image", x_label="mean Dice of an image"),
-        "spread": _spread(scores),
-        "marked": any(dot.target for dot in dots),
+        "policy": re.split(r"(?<=\.) (?=[A-Z'])", scores.policy),
+        "main": main.title,
+        "dots": _image_chart(scores, main, anchors),
+        "class_dots": _class_chart(scores, names, colours) if len(names) <= MOST_ROWS else "",
+        "spread": _spread(scores, main),
+        "marked": any(name in anchors for name, _ in main.images),
+        "interval": main.interval is not None,
+        "measures": measure_rows(scores),
+        "images": image_table(scores, anchors),
         "confusion_words": sentences.confusion_words(confusion, names),
         "confusion": _matrix(confusion, names, colours) if matrix else [],
         "confused": [] if matrix else list(_confused(confusion, names, colours)),
     }
 
 
-def image_scores(scores: Scores) -> list[tuple[str, float]]:
-    """(name, mean Dice) of each image that has one."""
-    return [(image.name, image.mean_dice) for image in scores.images if image.mean_dice is not None]
+def _image_chart(scores: Scores, main: Main, anchors: Mapping[str, str]) -> Markup:
+    # the interval of the dots' own mean, not of a value that is pooled over all images
+    measure = measure_named(scores, main.name)
+    bounds = measure.interval if measure is not None else main.interval
+    dots = [Dot(value, name, anchors.get(name)) for name, value in main.images]
+    label = f"{main.title} of each image"
+    return spread_chart([Spread(dots, bounds)], label=label, x_label=f"{main.title} of an image")
 
 
-def _spread(scores: Scores) -> str:
-    scored = image_scores(scores)
-    without = len(scores.images) - len(scored)
-    words = sentences.distribution_words(scored)
+def _class_chart(scores: Scores, names: Sequence[str], colours: Colour) -> Markup:
+    """A row of images for each class: how evenly each is found."""
+    rows = []
+    for index, (one, name) in enumerate(zip(scores.classes, names, strict=True)):
+        dots = [Dot(value, image.name) for image in scores.images if (value := image.dice[index]) is not None]
+        rows.append(Spread(dots, one.image_dice_interval, name, css(colours[index])))
+    return spread_chart(rows, label="Dice of each image, by class", x_label="Dice of an image")
+
+
+def _means(scores: Scores) -> Iterator[tuple[str, str]]:
+    """Other ways to sum the classes up, as far as they were measured."""
+    for name, value in (
+        ("Mean without the first class", scores.foreground_dice),
+        ("Micro Dice: all but the first class as one", scores.micro_dice),
+        ("IoU weighted by frequency", scores.weighted_iou),
+    ):
+        if value is not None:
+            yield name, sentences.score(value)
+
+
+def _spread(scores: Scores, main: Main) -> str:
+    without = len(scores.images) - len(main.images)
+    words = sentences.distribution_words(main.images)
     if without:
         words = f"{words} {sentences.plural(without, 'image')} without any class to score: left out here."
     return words.strip()
@@ -82,10 +130,18 @@ def _class_row(scored: ClassScore, colour: str) -> dict[str, Any]:
         "colour": colour,
         "dice": sentences.score(scored.dice),
         "dice_share": scored.dice,
+        "dice_interval": sentences.interval(scored.dice_interval),
         "iou": sentences.score(scored.iou),
         "precision": sentences.score(scored.precision),
         "recall": sentences.score(scored.recall),
+        "specificity": sentences.score(scored.specificity),
+        "matthews": sentences.score(scored.matthews),
+        "roc_auc": sentences.score(scored.roc_auc),
+        "average_precision": sentences.score(scored.average_precision),
+        "best_f1": sentences.score(scored.best_f1),
+        "best_threshold": "" if scored.best_threshold is None else f"from {scored.best_threshold:.2f}",
         "image_dice": sentences.score(scored.image_dice),
+        "image_dice_interval": sentences.interval(scored.image_dice_interval),
         "absent_as_one": sentences.score(scored.image_dice_absent_as_one) if scored.images_absent else "",
         "images": f"{scored.images_present:,}",
         "counts": [f"{number:,} {words}" for number, words in counts if number],
