@@ -43,9 +43,12 @@ from uvala.training.stop import StopSignal
 __all__ = ["train"]
 
 # loading the weights again, reading a few images and drawing the page, on a slow machine
-_AFTER_SECONDS = 5.0
+_AFTER_SECONDS = 7.0
 # of these, what is left for the page: scoring ends here, if need be before its last image
-_REPORT_SECONDS = 2.5
+_REPORT_SECONDS = 4.0
+# every measure of an image beside its prediction: 0.4 to 1.4 microseconds a pixel as measured, outlines,
+# objects and thresholds of membranes included
+_SECONDS_PER_SCORED_PIXEL = 1e-6
 # who presses Ctrl-C wants the result soon, and wants it to be more than one image
 _BRIEF_SCORING = 10.0
 # how long ways to find objects are compared; of a budget, this share and at least one second
@@ -233,8 +236,11 @@ def _fit(
         device=device,
         clock=clock,
         log=log,
-        pixels_after=sum(math.prod(dataset.sizes[sample.name]) for sample in [*decided_by, *scored]),
-        seconds_after=_AFTER_SECONDS + tuning + 0.005 * (clock.budget or 0.0),
+        pixels_after=_pixels(dataset, [*decided_by, *scored]),
+        seconds_after=_AFTER_SECONDS
+        + tuning
+        + 0.005 * (clock.budget or 0.0)
+        + _SECONDS_PER_SCORED_PIXEL * _pixels(dataset, scored),
     )
     with StopSignal() as stop:
         training = Training(job, resume=progress is not None and progress.step > 0)
@@ -393,6 +399,10 @@ def _write_training(
         machine=_machine(device),
     )
     run.write_card(run.card.model_copy(update={"training": done}))
+
+
+def _pixels(dataset: Dataset, samples: Sequence[Sample]) -> int:
+    return sum(math.prod(dataset.sizes[sample.name]) for sample in samples)
 
 
 def _time_limit(stop: StopSignal, seconds: float) -> Callable[[], bool]:

@@ -125,8 +125,9 @@ def _choose_targets(choices: _Choices, dataset: Dataset) -> None:
     wanted = choices.settings.get("targets.objects", "classes")
     require_objects(dataset.encoding.num_classes, TargetConfig(objects=wanted))
     if dataset.encoding.kind == "instances":
-        reason = "the masks number objects: with their outlines as a class, those that touch come apart"
-        choices.choose("targets.objects", "borders", reason)
+        # the best of the four on DSB2018 at equal steps (docs/benchmarks.md), and it needs no output of its own
+        reason = "the masks number objects: the gaps between them weigh more, as in the U-Net paper"
+        choices.choose("targets.objects", "weights", reason)
 
 
 def _extra_logits(choices: _Choices) -> int:
@@ -219,7 +220,7 @@ def _steps_with(
         batch=batch,
         device=device,
     )
-    return clock.remaining * _TRAINING_SHARE / seconds
+    return max(0.0, clock.remaining) * _TRAINING_SHARE / seconds
 
 
 def _choose_batch(choices: _Choices, dataset: Dataset, name: str, clock: Clock, device: torch.device) -> None:
