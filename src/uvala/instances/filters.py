@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import LabelMap
-from uvala.errors import ShapeError
 from uvala.instances.components import connected_components
+from uvala.instances.labels import numbered, require_labels
 
 __all__ = ["drop_border_objects", "fill_holes", "first_pixels", "remove_small", "renumber"]
 
@@ -60,7 +60,7 @@ def fill_holes(labels: LabelMap, max_hole: int, connectivity: Literal[1, 2] = 1)
     other one, so that a closed line of either kind has an inside.
     Raises ShapeError if `labels` are not object numbers [H, W].
     """
-    _require_labels(labels)
+    require_labels(labels)
     filled = labels.copy()
     if max_hole <= 0 or not labels.size:
         return filled
@@ -108,25 +108,7 @@ def _numbers_around(
     return lowest, highest
 
 
-def _dense(labels: LabelMap) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(numbers [n], index [H, W]): labels == numbers[index], numbers[0] == 0, n is not far above H * W."""
-    _require_labels(labels)
-    highest = int(labels.max(initial=0))
-    if highest <= 2 * labels.size + 1024:
-        # numpy counts no uint64
-        index = labels.astype(np.int64) if labels.dtype == np.uint64 else labels
-        return np.arange(highest + 1, dtype=labels.dtype), index
-    numbers, index = np.unique(np.append(labels.ravel(), labels.dtype.type(0)), return_inverse=True)
-    return numbers, index[:-1].reshape(labels.shape)
-
-
-def _require_labels(labels: NDArray[Any]) -> None:
-    integers = labels.ndim == 2 and labels.dtype.kind in "ui"
-    lowest = int(labels.min(initial=0)) if integers else 0
-    if not integers or lowest < 0:
-        raise ShapeError(
-            found=f"an array of shape {labels.shape} and type {labels.dtype}"
-            + (f" with the number {lowest}" if lowest < 0 else ""),
-            expected="object numbers: integers [H, W], 0 for background",
-            fix="number the objects of a mask with connected_components first",
-        )
+def _dense(labels: LabelMap) -> tuple[NDArray[Any], LabelMap]:
+    """(numbers [n + 1], index [H, W]): labels == numbers[index], numbers[0] == 0, each number occurs."""
+    index, names = numbered(labels)
+    return np.concatenate([[0], names]).astype(labels.dtype), index

@@ -9,7 +9,18 @@ from scipy import ndimage
 from uvala.arrays import Box, LabelMap
 from uvala.errors import ShapeError
 
-__all__ = ["numbered", "object_boxes"]
+__all__ = ["numbered", "object_boxes", "require_labels"]
+
+
+def require_labels(labels: NDArray[Any]) -> None:
+    """Raise ShapeError unless `labels` are object numbers: integers [H, W], none negative."""
+    if labels.ndim != 2 or labels.dtype.kind not in "ui" or (labels.size and labels.min() < 0):
+        raise ShapeError(
+            found=f"a label map of shape {labels.shape} and type {labels.dtype}"
+            + (f" with values from {labels.min()}" if labels.dtype.kind == "i" and labels.size else ""),
+            expected="object numbers: integers [H, W], 0 for background, a positive one per object",
+            fix="number the objects of a mask with connected_components first",
+        )
 
 
 def numbered(labels: NDArray[Any]) -> tuple[LabelMap, NDArray[np.int64]]:
@@ -18,13 +29,7 @@ def numbered(labels: NDArray[Any]) -> tuple[LabelMap, NDArray[np.int64]]:
     labels: integers [H, W], 0 background, the numbers any positive ones; their order is kept. Raises
     ShapeError for other shapes and types and for negative numbers.
     """
-    if labels.ndim != 2 or labels.dtype.kind not in "ui" or (labels.size and labels.min() < 0):
-        raise ShapeError(
-            found=f"a label map of shape {labels.shape} and type {labels.dtype}"
-            + (f" with values from {labels.min()}" if labels.dtype.kind == "i" and labels.size else ""),
-            expected="integers [H, W], 0 for background and a positive number per object",
-            fix="number the objects of a mask with connected_components first",
-        )
+    require_labels(labels)
     last = int(labels.max(initial=0))
     if last > 4 * labels.size:  # a count per number would take more memory than the map itself
         numbers, places = np.unique(labels, return_inverse=True)

@@ -125,7 +125,7 @@ def _choose_targets(choices: _Choices, dataset: Dataset) -> None:
     wanted = choices.settings.get("targets.objects", "classes")
     require_objects(dataset.encoding.num_classes, TargetConfig(objects=wanted))
     if dataset.encoding.kind == "instances":
-        # the best of the four on DSB2018 at equal steps (docs/benchmarks.md), and it needs no output of its own
+        # the best of the four on DSB2018 at equal steps (docs/benchmarks.md), without an output of its own
         reason = "the masks number objects: the gaps between them weigh more, as in the U-Net paper"
         choices.choose("targets.objects", "weights", reason)
 
