@@ -8,7 +8,7 @@ from trainings import train_quickly
 from uvala.api.tuning import tune_run
 from uvala.data.dataset import read_dataset
 from uvala.metrics.instances import object_counts
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.overlap import overlaps
 
 CPU = {"device": "cpu", "seconds": 5.0}
 # so few steps are not worth averaging over a hundred, nor enough to learn what bent squares look like

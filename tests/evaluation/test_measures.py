@@ -10,7 +10,7 @@ from uvala.evaluation.evaluate import MAIN, evaluate
 from uvala.evaluation.measures import KINDS, kind_of
 from uvala.evaluation.task import FoundTask
 from uvala.metrics.instances import object_counts
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.overlap import overlaps
 from uvala.metrics.partitions import v_rand
 from uvala.metrics.surfaces import hd95
 

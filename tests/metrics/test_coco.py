@@ -11,7 +11,7 @@ from label_pairs import label_pairs
 from uvala.errors import ShapeError
 from uvala.metrics.coco import coco_average_precision
 from uvala.metrics.instances import IOU_THRESHOLDS
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.overlap import overlaps
 
 
 def annotations(labels, image):

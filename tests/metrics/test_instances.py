@@ -16,7 +16,7 @@ from uvala.metrics.instances import (
     object_counts,
     pooled,
 )
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.overlap import overlaps
 
 CASES = 1000
 SCORES = ("ap", "precision", "recall", "f1", "sq", "rq", "pq")

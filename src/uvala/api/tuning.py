@@ -15,10 +15,10 @@ from uvala.evaluation.task import FoundTask
 from uvala.instances.components import connected_components
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps
-from uvala.instances.tune import Case, tune
+from uvala.instances.tuning import Case, tune
 from uvala.metrics.calibration import fit_temperature, sample_pixels, with_temperature
 from uvala.metrics.instances import object_counts, pooled
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.overlap import overlaps
 from uvala.metrics.partitions import v_rand
 from uvala.prediction.engine import Prediction, Predictor
 from uvala.runs.card import Card, ObjectCard

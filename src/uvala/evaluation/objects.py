@@ -21,8 +21,8 @@ from uvala.metrics.instances import (
     object_counts,
     pooled,
 )
-from uvala.metrics.object_errors import ObjectRecords, object_errors, object_records, recall_by_size
-from uvala.metrics.overlaps import Overlaps, overlaps
+from uvala.metrics.mistakes import ObjectRecords, object_errors, object_records, recall_by_size
+from uvala.metrics.overlap import Overlaps, overlaps
 
 __all__ = ["ObjectTally"]
 

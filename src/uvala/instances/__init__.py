@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from uvala.instances.geojson import to_geojson
     from uvala.instances.measure import measure_objects, write_table
     from uvala.instances.merge import objects_in_blocks
-    from uvala.instances.tune import Tuned, tune
+    from uvala.instances.tuning import Tuned, tune
 
 # imported when first used: the settings in `config` are read by the command line, which has no time for SciPy
 _HOME = {
     "CocoImage": "uvala.instances.coco",
     "Maps": "uvala.instances.decode",
     "ObjectConfig": "uvala.instances.config",
-    "Tuned": "uvala.instances.tune",
+    "Tuned": "uvala.instances.tuning",
     "border_classes": "uvala.instances.border",
     "border_weight_map": "uvala.instances.border",
     "connected_components": "uvala.instances.components",
@@ -42,7 +42,7 @@ _HOME = {
     "renumber": "uvala.instances.filters",
     "to_coco": "uvala.instances.coco",
     "to_geojson": "uvala.instances.geojson",
-    "tune": "uvala.instances.tune",
+    "tune": "uvala.instances.tuning",
     "write_table": "uvala.instances.measure",
 }
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from uvala.errors import ShapeError
 from uvala.metrics.instances import IOU_THRESHOLDS
-from uvala.metrics.overlaps import Overlaps
+from uvala.metrics.overlap import Overlaps
 
 __all__ = ["COCO_AREAS", "CocoScores", "coco_average_precision"]
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.errors import ShapeError
-from uvala.metrics.overlaps import Method, Overlaps, match
+from uvala.metrics.overlap import Method, Overlaps, match
 
 __all__ = [
     "IOU_THRESHOLDS",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.metrics.instances import IOU_THRESHOLDS, aggregated_jaccard, object_counts
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.overlap import overlaps
 
 __all__ = ["PanopticQuality", "aji", "object_ap", "panoptic_quality"]
 

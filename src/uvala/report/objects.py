@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from uvala.arrays import IGNORE, ClassMap, ImageArray, LabelMap
 from uvala.images.display import ERROR_COLOURS, class_colours, overlay
-from uvala.metrics.object_errors import ObjectErrors, object_errors
-from uvala.metrics.overlaps import Overlaps, overlaps
+from uvala.metrics.mistakes import ObjectErrors, object_errors
+from uvala.metrics.overlap import Overlaps, overlaps
 from uvala.report.sentences import listed, plural
 
 __all__ = ["OBJECT_COLOURS", "OUTLINE", "Compared", "compare", "object_overlay", "paint_kinds"]

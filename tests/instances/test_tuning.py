@@ -9,7 +9,7 @@ from scipy import ndimage
 from uvala.errors import ConfigError, ShapeError
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
-from uvala.instances.tune import tune
+from uvala.instances.tuning import tune
 
 LONG = 600.0  # seconds; the searches here take far less
 
@@ -181,3 +181,9 @@ def test_what_cannot_be_tuned_is_refused():
         tune([(maps, truth)], agreement, ObjectConfig(method="borders"), seconds=1)
     with pytest.raises(ShapeError, match="map of foreground"):
         tune([(Maps(100 * maps.foreground), truth)], agreement, ObjectConfig(), seconds=1)
+
+
+def test_only_the_methods_asked_for_are_compared():
+    cases = [two_cells(9), two_cells(11)]
+    tuned = tune(cases, agreement, ObjectConfig(), seconds=LONG, methods=("components",))
+    assert (tuned.config.method, tuned.score < 1) == ("components", True)

@@ -6,8 +6,8 @@ from numpy.testing import assert_array_equal
 
 from label_pairs import label_pairs
 from uvala.errors import ShapeError
-from uvala.metrics.object_errors import ObjectRecords, object_errors, object_records, recall_by_size
-from uvala.metrics.overlaps import overlaps
+from uvala.metrics.mistakes import ObjectRecords, object_errors, object_records, recall_by_size
+from uvala.metrics.overlap import overlaps
 
 
 def kinds(prediction, truth):

@@ -55,18 +55,25 @@ class Tuned:
     finished: bool
 
 
-def tune(cases: Sequence[Case], score: Score, base: ObjectConfig, *, seconds: float) -> Tuned:
+def tune(
+    cases: Sequence[Case],
+    score: Score,
+    base: ObjectConfig,
+    *,
+    seconds: float,
+    methods: Sequence[Method] | None = None,
+) -> Tuned:
     """The best of the settings around `base` that a search of `seconds` finds on images with known objects.
 
     cases: maps and true objects (int [H, W], 0 background) of at least one image. score: of all images at
-    once, higher is better; NaN counts as the worst. Tuned are the method, among those whose maps every image
-    has, and the fields of `ObjectConfig` that it reads: thresholds, seed_depth, smoothing, min_size,
-    max_hole; object_class, connectivity and border_objects stay. One field is changed at a time, as long as
-    that helps: first of the method that does best with the values of `base`, then of the others. `base` is
-    always scored; after that the search stops at the first image or setting that would begin later than
-    `seconds` after its start. The objects of all images are kept in memory for one setting at a time. Given
-    enough time the result is always the same. Of equal scores `base` wins, then its method, then the simpler
-    method, then the value nearest to that of `base`.
+    once, higher is better; NaN counts as the worst. Tuned are the method and the fields of `ObjectConfig`
+    that it reads: thresholds, seed_depth, smoothing, min_size, max_hole; object_class, connectivity and
+    border_objects stay. methods: those to compare beside that of `base`; None: all whose maps every image
+    has. One field is changed at a time, as long as that helps: first of the method that does best with the
+    values of `base`, then of the others. `base` is always scored; after that the search stops before the
+    first image or setting that would begin later than `seconds` after its start. The objects of all images
+    are kept in memory for one setting at a time. Given enough time the result is always the same. Of equal
+    scores `base` wins, then its method, then the simpler method, then the value nearest to that of `base`.
 
     Choose on validation images: a score on images that settings were chosen on flatters.
     Raises ConfigError without images or if `base` needs a map that one of them does not have, ShapeError for
@@ -80,7 +87,7 @@ def tune(cases: Sequence[Case], score: Score, base: ObjectConfig, *, seconds: fl
         )
     for maps, _ in cases:
         require_maps(maps, base)
-    search = _Search(cases, score, base, time.monotonic() + seconds)
+    search = _Search(cases, score, base, methods, time.monotonic() + seconds)
     base_score = search.score_in_time(base, unlimited=True)
     try:
         _search_all(search, base)
@@ -98,10 +105,17 @@ class _TimeOver(Exception):
 class _Search:
     """Scores settings, each once, and remembers the best."""
 
-    def __init__(self, cases: Sequence[Case], score: Score, base: ObjectConfig, end: float) -> None:
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        score: Score,
+        base: ObjectConfig,
+        methods: Sequence[Method] | None,
+        end: float,
+    ) -> None:
         self.maps = [maps for maps, _ in cases]
         self.truths = [truth for _, truth in cases]
-        self.methods = _methods(self.maps, base)
+        self.methods = _methods(self.maps, base, methods)
         self.score = score
         self.end = end
         self.scores: dict[ObjectConfig, float] = {}
@@ -170,12 +184,13 @@ def _fields(start: ObjectConfig, sizes: tuple[int, ...]) -> Iterator[tuple[str, 
         yield name, sorted({*values, own}, key=lambda value, own=own: (abs(value - own), value))  # type: ignore[misc]
 
 
-def _methods(maps: Sequence[Maps], base: ObjectConfig) -> list[Method]:
-    """Those that every image has the maps for: the method of `base`, then from simple to demanding."""
+def _methods(maps: Sequence[Maps], base: ObjectConfig, wanted: Sequence[Method] | None) -> list[Method]:
+    """The method of `base`, then the wanted ones for which every image has the maps, the simpler first."""
     usable: list[Method] = ["components", "watershed"]
     usable += ["borders"] if all(each.borders is not None for each in maps) else []
     usable += ["distance"] if all(each.distance is not None for each in maps) else []
-    return sorted(usable, key=lambda method: method != base.method)
+    chosen = [method for method in usable if wanted is None or method in {*wanted, base.method}]
+    return sorted(chosen, key=lambda method: method != base.method)
 
 
 def _sizes(truths: Sequence[LabelMap]) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from label_pairs import label_pairs
 from uvala.errors import ShapeError
-from uvala.metrics.overlaps import match, overlaps
+from uvala.metrics.overlap import match, overlaps
 
 CASES = 1000
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.errors import ShapeError
-from uvala.metrics.overlaps import Overlaps, match
+from uvala.metrics.overlap import Overlaps, match
 
 __all__ = ["ObjectErrors", "ObjectRecords", "SizeRecall", "object_errors", "object_records", "recall_by_size"]
 
