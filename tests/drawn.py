@@ -64,3 +64,21 @@ def write_touching_squares(folder: Path, count: int = 6, *, ignore: bool = False
     else:
         (folder / "dataset.toml").write_text('task = "instances"\n')
     return folder
+
+
+def write_cells(folder: Path, count: int = 6, *, membrane: int = 0) -> Path:
+    """A data set images/ + masks/ of 16 cells of 14x14 that a network of dark membranes, 2 wide, parts.
+
+    membrane: its value in the masks, 0 or 255; the cells have the other one.
+    """
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        lines = (np.arange(64) + index) % 16 < 2
+        wall = lines[:, None] | lines[None, :]
+        image = (np.where(wall, 60, 180) + rng.normal(0, 8, wall.shape)).clip(0, 255).astype(np.uint8)
+        mask = np.where(wall, membrane, 255 - membrane).astype(np.uint8)
+        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    return folder

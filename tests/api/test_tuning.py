@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
-from drawn import write_discs, write_touching_squares
+from drawn import write_cells, write_touching_squares
 from trainings import train_quickly
-from uvala.api.tuning import tune_run
+from uvala.api.tuning import _Looked, _Sought, _temperature, _tune_objects, tune_run
+from uvala.arrays import IGNORE
 from uvala.data.dataset import read_dataset
+from uvala.evaluation.task import FoundTask
+from uvala.instances.components import connected_components
+from uvala.instances.config import ObjectConfig
 from uvala.metrics.instances import object_counts
 from uvala.metrics.overlap import overlaps
+from uvala.metrics.pixels import counted_pixels
+from uvala.prediction.engine import Prediction
 
-CPU = {"device": "cpu", "seconds": 5.0}
 # so few steps are not worth averaging over a hundred, nor enough to learn what bent squares look like
 FAST = {"optimiser.average": 0.8} | {
     f"augment.{change}_probability": 0.0 for change in ("rotation", "scale", "elastic", "blur", "noise")
@@ -58,7 +63,13 @@ class TestObjectsThatTouch:
         found = run.card.objects
         assert found.measure == "ap"
         assert found.images == run.card.data.val
-        assert found.score >= found.base_score
+        assert found.tried > 10
+
+    def test_tuning_twice_gives_the_same(self, run, squares):
+        data = read_dataset(squares)
+        validation = data.subset(run.folder.split.val)
+        before = run.card
+        assert tune_run(run.folder, data, validation, device="cpu", seconds=120.0) == before
 
 
 def test_classes_alone_merge_what_touches(squares, tmp_path):
@@ -96,11 +107,43 @@ def test_semantic_data_have_no_objects_to_tune(disc_run):
     assert disc_run.card.objects.settings.method == "components"
 
 
-def test_tuning_twice_gives_the_same(tmp_path):
-    run = train_quickly(write_discs(tmp_path / "data"), tmp_path / "run", steps=10)
-    data = read_dataset(tmp_path / "data")
-    validation = data.subset(run.folder.split.val)
-    assert tune_run(run.folder, data, validation, **CPU) == tune_run(run.folder, data, validation, **CPU)
+def test_what_is_found_in_ignored_pixels_decides_nothing(disc_run, disc_data):
+    """Ignoring the very pixels that are wrong makes the search content with what it began with."""
+    classes = np.zeros((40, 60), np.uint8)
+    classes[5:15, 5:15] = 1
+    classes[20:, :] = IGNORE
+    labels = connected_components(classes == 1)
+    foreground = np.where(classes == 1, 0.9, 0.1).astype(np.float32)
+    foreground[25:30, 10:20] = 0.6  # found, where nobody said what is there
+    prediction = Prediction(
+        classes[None], classes, np.stack([1 - foreground, foreground]), disc_run.card.encoding
+    )
+    sought = _Sought(prediction, labels, counted_pixels(classes))
+    looked = [_Looked(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), sought)]
+    found = _tune_objects(looked, FoundTask("instances"), ObjectConfig(), 1.0, 60.0)
+    assert (found.score, found.settings) == (1.0, ObjectConfig())
+
+
+def test_cells_between_membranes_of_class_1_do_not_use_what_was_learnt_of_the_membranes(tmp_path):
+    folder = write_cells(tmp_path / "data", membrane=255)
+    run = train_quickly(folder, tmp_path / "run", steps=20, settings={"targets.objects": "borders"})
+    assert run.card.objects.settings.object_class == 0
+    assert run.card.objects.settings.method in ("components", "watershed")
+    assert run.card.objects.measure == "v_rand"
+    image = read_dataset(folder).image(read_dataset(folder).samples[0])[0]
+    assert run.predict(image).objects.shape == image.shape
+
+
+class TestEasyImages:
+    """Pixels that are all right say nothing about how sure the network may be."""
+
+    def test_leave_the_temperature_at_one(self):
+        logs = np.log(np.array([[0.6, 0.4], [0.4, 0.6]], np.float32))
+        assert _temperature([_Looked(logs, np.array([0, 1], np.uint8), None)]) == 1.0
+
+    def test_harder_ones_do_not(self):
+        logs = np.log(np.array([[0.99, 0.01]] * 4, np.float32))
+        assert _temperature([_Looked(logs, np.array([0, 0, 0, 1], np.uint8), None)]) > 2
 
 
 def surprise(run, data, samples, temperature: float) -> float:

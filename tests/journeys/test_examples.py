@@ -37,6 +37,12 @@ def test_old_checkpoint(tmp_path, capsys):
     assert all(torch.equal(back[key], value) for key, value in theirs.items())
 
 
+def test_score_objects(capsys):
+    scores = main_of("score_objects.py")()
+    assert scores["components"] < scores["watershed"] == 1
+    assert "mean AP: 1.0" in capsys.readouterr().out
+
+
 @pytest.mark.slow  # trains for the shortest budget there is
 def test_train_and_predict(disc_data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

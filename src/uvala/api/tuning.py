@@ -10,16 +10,23 @@ from uvala.api.scoring import task_of
 from uvala.arrays import ClassMap, LabelMap
 from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
-from uvala.data.targets import objects_of
+from uvala.data.targets import OBJECTS, objects_of
 from uvala.evaluation.task import FoundTask
 from uvala.instances.components import connected_components
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps
-from uvala.instances.tuning import Case, tune
-from uvala.metrics.calibration import fit_temperature, sample_pixels, with_temperature
+from uvala.instances.tuning import tune
+from uvala.metrics.calibration import (
+    HIGHEST_TEMPERATURE,
+    LOWEST_TEMPERATURE,
+    fit_temperature,
+    sample_pixels,
+    with_temperature,
+)
 from uvala.metrics.instances import object_counts, pooled
 from uvala.metrics.overlap import overlaps
 from uvala.metrics.partitions import v_rand
+from uvala.metrics.pixels import counted_pixels
 from uvala.prediction.engine import Prediction, Predictor
 from uvala.runs.card import Card, ObjectCard
 from uvala.runs.folder import RunFolder
@@ -33,13 +40,20 @@ _PIXELS = 8192  # of each image, for the temperature
 _MOST_BYTES = 400 * 2**20  # of predictions kept for the search
 
 
-class _Looked(NamedTuple):
-    """One validation image: what the network says, log p and class of some pixels, the true objects."""
+class _Sought(NamedTuple):
+    """What the network says of an image, and its true objects. counted: bool [H, W]; None: all pixels."""
 
     prediction: Prediction
+    objects: LabelMap
+    counted: NDArray[np.bool_] | None
+
+
+class _Looked(NamedTuple):
+    """One validation image: log p and class of some pixels, and the objects where there are any to seek."""
+
     logs: NDArray[np.float32]
     classes: ClassMap
-    objects: LabelMap | None
+    sought: _Sought | None
 
 
 def tune_run(
@@ -55,17 +69,14 @@ def tune_run(
 
     samples: validation images; those before `until()` turned true are looked at, one at least. seconds: how
     long settings of the decoding may be compared. Objects are tuned where the masks number them (by mean AP)
-    or are membranes between cells (by V_rand).
+    or are cells between membranes (by V_rand).
     """
     task = task_of(dataset, samples)
     start = _start(run.card, task)
     card = run.card.model_copy(update={"temperature": 1.0, "objects": ObjectCard(settings=start)})
     run.write_card(card)
     looked = _look(Predictor(run, device), dataset, samples, task, until)
-    logs = np.concatenate([each.logs for each in looked])
-    if len(logs):
-        classes = np.concatenate([each.classes for each in looked])
-        card = card.model_copy(update={"temperature": round(fit_temperature(logs, classes), 4)})
+    card = card.model_copy(update={"temperature": _temperature(looked)})
     objects = _tune_objects(looked, task, start, card.temperature, seconds)
     card = card.model_copy(update={"objects": objects})
     run.write_card(card)
@@ -73,8 +84,9 @@ def tune_run(
 
 
 def _start(card: Card, task: FoundTask) -> ObjectConfig:
-    """Where the search begins: the way that the network was trained for."""
-    method = "components" if card.network.objects == "classes" else card.network.objects
+    """Where the search begins: the way that the network was trained for, if it was for these objects."""
+    learnt = card.network.objects
+    method = learnt if learnt != "classes" and task.cell == OBJECTS else "components"
     return ObjectConfig(method=method, object_class=task.cell)
 
 
@@ -92,56 +104,69 @@ def _look(
         if looked and (until() or kept > _MOST_BYTES):
             break
         prediction, classes = predictor(dataset.image(sample)), dataset.classes(sample)
-        kept += prediction.probabilities.nbytes * 2
         pixels = sample_pixels(prediction.probabilities, classes, _PIXELS, rng)
-        looked.append(_Looked(prediction, *pixels, _true_objects(dataset, sample, classes, task)))
+        if task.task == "semantic":
+            looked.append(_Looked(*pixels, None))
+            continue
+        kept += 2 * prediction.probabilities.nbytes
+        membranes = task.task == "membranes"
+        objects = (
+            connected_components(classes == task.cell) if membranes else objects_of(dataset, sample, classes)
+        )
+        looked.append(_Looked(*pixels, _Sought(prediction, objects, counted_pixels(classes))))
     return looked
 
 
-def _true_objects(dataset: Dataset, sample: Sample, classes: ClassMap, task: FoundTask) -> LabelMap | None:
-    if task.task == "membranes":
-        return connected_components(classes == task.cell)
-    return objects_of(dataset, sample, classes) if task.task == "instances" else None
+def _temperature(looked: Sequence[_Looked]) -> float:
+    """The temperature that makes the pixels' true classes likeliest; 1 where they cannot tell."""
+    logs, classes = (np.concatenate([each[part] for each in looked]) for part in (0, 1))
+    if not len(logs):
+        return 1.0
+    found = fit_temperature(logs, classes)
+    # pixels that are all right would be likeliest at 0: that says how easy these images are, and no more
+    at_bound = found < 1.05 * LOWEST_TEMPERATURE or found > 0.95 * HIGHEST_TEMPERATURE
+    return 1.0 if at_bound else round(found, 4)
 
 
 def _tune_objects(
     looked: Sequence[_Looked], task: FoundTask, start: ObjectConfig, temperature: float, seconds: float
 ) -> ObjectCard:
-    cases: list[Case] = [
-        (_maps(each.prediction, temperature), each.objects) for each in looked if each.objects is not None
-    ]
-    if not cases:
+    sought = [each.sought for each in looked if each.sought is not None]
+    if not sought:
         return ObjectCard(settings=start)
-    measure, score = ("v_rand", _mean_v_rand) if task.task == "membranes" else ("ap", _mean_ap)
-    found = tune(cases, score, start, seconds=seconds)
+    cases = [(_maps(each.prediction, temperature), each.objects) for each in sought]
+    counted = [each.counted for each in sought]
+
+    def mean_ap(found: Sequence[LabelMap], truths: Sequence[LabelMap]) -> float:
+        images = zip(found, truths, counted, strict=True)
+        return pooled([object_counts(overlaps(f, t, counted=c)) for f, t, c in images]).mean_ap
+
+    membranes = task.task == "membranes"
+    tuned = tune(cases, _mean_v_rand if membranes else mean_ap, start, seconds=seconds)
     return ObjectCard(
-        settings=found.config,
-        measure=measure,
-        score=_known(found.score),
-        base_score=_known(found.base_score),
-        tried=found.tried,
+        settings=tuned.config,
+        measure="v_rand" if membranes else "ap",
+        score=_known(tuned.score),
+        base_score=_known(tuned.base_score),
+        tried=tuned.tried,
         images=len(cases),
     )
 
 
 def _maps(prediction: Prediction, temperature: float) -> Maps:
     """What the run will say of an image from now on."""
-    object_class = prediction.decoding.object_class
-    before, after = (
-        prediction.foreground,
-        with_temperature(prediction.probabilities, temperature)[object_class],
+    before = prediction.maps
+    after = with_temperature(prediction.probabilities, temperature)[prediction.decoding.object_class]
+    if before.borders is None:
+        return Maps(after, None, before.distance)
+    share = np.divide(
+        before.borders, before.foreground, out=np.zeros_like(after), where=before.foreground > 0
     )
-    if prediction.borders is None:
-        return Maps(after, None, prediction.distance)
-    share = np.divide(prediction.borders, before, out=np.zeros_like(before), where=before > 0)
-    return Maps(after, after * share, prediction.distance)
-
-
-def _mean_ap(found: Sequence[LabelMap], truths: Sequence[LabelMap]) -> float:
-    return pooled([object_counts(overlaps(*pair)) for pair in zip(found, truths, strict=True)]).mean_ap
+    return Maps(after, after * share, before.distance)
 
 
 def _mean_v_rand(found: Sequence[LabelMap], truths: Sequence[LabelMap]) -> float:
+    # what is to be ignored belongs to no true cell and is left out by that
     scores = [v_rand(*pair) for pair in zip(found, truths, strict=True)]
     known = [score for score in scores if np.isfinite(score)]
     return float(np.mean(known)) if known else float("nan")

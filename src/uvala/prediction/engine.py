@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from uvala.arrays import ClassMap, ImageArray, LabelMap
 from uvala.data.dataset import convert_channels
 from uvala.data.masks import MaskEncoding
+from uvala.data.targets import OBJECTS
 from uvala.errors import ShapeError
 from uvala.images.display import class_colours, overlay
 from uvala.images.write import write_probabilities, write_rgb
@@ -26,8 +27,8 @@ __all__ = ["Prediction", "Predictor", "as_channels_first"]
 class Prediction:
     """What a network says about one image.
 
-    image: [C, H, W], as it was given. mask: class indices, uint8 [H, W]. probabilities: float32 [K, H, W],
-    which sum to 1 over K. encoding: the values, colours and names of the classes in the data set trained on.
+    image: [C, H, W], as it was given. mask: the likeliest class of each pixel, uint8 [H, W]. probabilities:
+    float32 [K, H, W], which sum to 1 over K. encoding: how the data set trained on spells its classes.
     borders, distance: float32 [H, W], where the network learnt them: the part of class 1 that lies on an
     object's border, and how far inside an object a pixel is, 0 to 1. decoding: how objects are found.
     """
@@ -48,17 +49,26 @@ class Prediction:
     @cached_property
     def objects(self) -> LabelMap:
         """Objects of that class, numbered 1 to n: int32 [H, W], 0 outside; found as the run's card says."""
-        return find_objects(self.foreground, self.decoding, borders=self.borders, distance=self.distance)
+        maps = self.maps
+        return find_objects(maps.foreground, self.decoding, borders=maps.borders, distance=maps.distance)
 
     @property
     def maps(self) -> Maps:
-        """What objects are found in."""
+        """What objects are found in; what was learnt besides the classes is of class 1 and of no other."""
+        if self.decoding.object_class != OBJECTS:
+            return Maps(self.foreground)
         return Maps(self.foreground, self.borders, self.distance)
 
     @property
     def encoded(self) -> NDArray[np.generic]:
         """The mask in the encoding of the data set trained on: values [H, W] or colours [H, W, 3]."""
         return self.encoding.encode(self.mask, self._objects)
+
+    @property
+    def written_classes(self) -> tuple[int, ...]:
+        """The classes that `encoded` holds, ascending: of masks that number objects, those of the objects."""
+        written = self.mask if self._objects is None else self._objects > 0
+        return tuple(int(index) for index in np.unique(written))
 
     @property
     def _objects(self) -> LabelMap | None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-import numpy as np
-
 from uvala.errors import DataError, StorageError, UvalaError, did_you_mean
 from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages, read_image
 from uvala.prediction.engine import Predictor
@@ -84,7 +82,7 @@ def predict_files(
         except UvalaError as error:
             yield Failure(source, error)
         else:
-            yield Output(source, path, tuple(int(index) for index in np.unique(prediction.mask)), count)
+            yield Output(source, path, prediction.written_classes, count)
     if files:
         files.finish()
 

@@ -85,8 +85,9 @@ class RunFolder:
         write_json(self.path / "images.json", dict(contents))
 
     def write_card(self, card: Card) -> None:
-        """Write card.json."""
-        write_json(self.path / "card.json", card.model_dump(mode="json"))
+        """Write card.json, in this version's format whatever the card was read from."""
+        current = card.model_copy(update={"format": FORMAT})
+        write_json(self.path / "card.json", current.model_dump(mode="json"))
 
     def write_split(self, split: Split) -> None:
         """Write split.json."""
