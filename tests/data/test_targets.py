@@ -56,8 +56,17 @@ class TestMakeTarget:
             require_objects(3, TargetConfig(objects="borders"))
 
 
-def test_ignored_pixels_stay_ignored(tmp_path):
-    data = read_dataset(write_touching_squares(tmp_path, ignore=True))
-    classes, target = target_of(data, objects="borders")
-    assert (classes == IGNORE).any()
-    np.testing.assert_array_equal(target.classes == IGNORE, classes == IGNORE)
+class TestIgnoredPixels:
+    def test_stay_ignored(self, tmp_path):
+        data = read_dataset(write_touching_squares(tmp_path, ignore=True))
+        classes, target = target_of(data, objects="borders")
+        assert (classes == IGNORE).any()
+        np.testing.assert_array_equal(target.classes == IGNORE, classes == IGNORE)
+
+    def test_are_no_border_of_an_object_beside_them(self, squares):
+        sample = squares.samples[0]
+        classes = squares.classes(sample).copy()
+        classes[4:10, 3] = IGNORE  # to the left of the first square
+        target = make_target(squares, sample, classes, TargetConfig(objects="borders")).classes
+        assert (target[4:10, 4] == IGNORE).all()
+        assert (target[4, 5:10] == 2).all()

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from uvala.arrays import IGNORE, ClassMap, LabelMap
 from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
 from uvala.data.target_config import TargetConfig
 from uvala.errors import ConfigError
-from uvala.instances.border import border_classes, border_weight_map, distance_map
+from uvala.instances.border import BORDER, border_classes, border_weight_map, distance_map
 from uvala.instances.components import connected_components
 
 __all__ = ["Target", "make_target", "objects_of", "require_objects"]
@@ -59,6 +60,11 @@ def make_target(dataset: Dataset, sample: Sample, classes: ClassMap, config: Tar
         return Target(classes, weights[None])
     if config.objects == "distance":
         return Target(classes, distance_map(labels)[None])
-    outlined = border_classes(labels, width=config.border_width) == 2
-    border = np.uint8(dataset.encoding.num_classes)
-    return Target(np.where(outlined & (classes != IGNORE), border, classes), nothing)
+    outlined = border_classes(labels, width=config.border_width) == BORDER
+    target = np.where(outlined & (classes != IGNORE), np.uint8(dataset.encoding.num_classes), classes)
+    if (unknown := classes == IGNORE).any():
+        # nobody knows whether an object ends where it meets ignored pixels
+        square = np.ones((3, 3), bool)
+        beside = ndimage.binary_dilation(unknown, square, iterations=config.border_width)
+        target[beside & outlined] = IGNORE
+    return Target(target, nothing)
