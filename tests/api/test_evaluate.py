@@ -134,3 +134,41 @@ class TestWhatIsWritten:
         evaluation = disc_run.evaluation(disc_data, subset="val")
         assert evaluation.default_folder == disc_run.path / "evaluations" / f"{disc_data.name}-val"
         assert not evaluation.default_folder.exists()
+
+
+class TestTheDefaultPlace:
+    """An evaluation takes the place of an earlier one of the same, and of no other."""
+
+    @pytest.fixture
+    def run(self, disc_run, tmp_path):
+        return uvala.load_run(shutil.copytree(disc_run.path, tmp_path / "run"))
+
+    def written(self, run, data, **options):
+        evaluation = run.evaluation(data, subset="all", **options)
+        folder = evaluation.default_folder
+        evaluation.write(folder)
+        return folder.name
+
+    def test_the_same_images_keep_it(self, run, disc_data):
+        assert {self.written(run, disc_data) for _ in range(2)} == {"data-all"}
+
+    def test_other_images_in_a_folder_of_that_name_get_their_own(self, run, disc_data, tmp_path):
+        others = [write_discs(tmp_path / f"{n}" / "data", count=2 + n, size=(30, 40)) for n in range(2)]
+        names = [self.written(run, data) for data in (disc_data, *others, others[0], disc_data)]
+        assert names == ["data-all", "data-all-2", "data-all-3", "data-all-2", "data-all"]
+
+    def test_another_task_or_region_gets_its_own(self, run, disc_data, tmp_path):
+        region = np.zeros((48, 64), np.uint8)
+        region[:10] = 255
+        (tmp_path / "regions").mkdir()
+        for path in (disc_data / "images").iterdir():
+            Image.fromarray(region).save(tmp_path / "regions" / path.name)
+        options = [{}, {"settings": {"task": "instances"}}, {"region": tmp_path / "regions"}]
+        names = [self.written(run, disc_data, **each) for each in options]
+        assert names == ["data-all", "data-all-2", "data-all-3"]
+
+    def test_what_is_no_evaluation_is_left_alone(self, run, disc_data):
+        place = run.path / "evaluations" / "data-all"
+        place.mkdir(parents=True)
+        (place / "scores.json").write_text("{")
+        assert self.written(run, disc_data) == "data-all-2"

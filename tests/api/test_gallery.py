@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from uvala.api.gallery import Gallery
-from uvala.report.content import Case
+from uvala.report.content import ShownCase
 
 BLANK = np.zeros((4, 4), np.uint8)
 
 
 def gallery_of(*scores):
     """A gallery that saw a case for each score; its name is its score."""
-    gallery = Gallery(2)
+    gallery = Gallery()
     for score in scores:
-        gallery.add(Case(str(score), BLANK[None], BLANK, BLANK, 0.5, score=score))
+        gallery.add(ShownCase(str(score), BLANK[None], BLANK, BLANK, 0.5, score=score))
     return gallery
 
 
@@ -56,9 +56,9 @@ def test_a_single_case_is_the_worst_and_the_typical_one():
 
 
 def test_without_a_score_mean_dice_ranks():
-    gallery = Gallery(2)
+    gallery = Gallery()
     for dice in (0.9, 0.1, 0.5):
-        gallery.add(Case(str(dice), BLANK[None], BLANK, BLANK, dice))
+        gallery.add(ShownCase(str(dice), BLANK[None], BLANK, BLANK, dice))
     assert [case.mean_dice for case in gallery.ranked()] == [0.1]
 
 

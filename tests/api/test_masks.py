@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from drawn import write_discs
+from drawn import write_discs, write_touching_squares
 from uvala.api.masks import evaluate_masks, evaluate_path
 from uvala.api.paired import holds_masks
 from uvala.errors import DataError, MaskError, RunError, SplitError
@@ -80,10 +80,11 @@ class TestScores:
             labels = ndimage.label(np.array(Image.open(path)))[0]
             Image.fromarray(labels.astype(np.uint16)).save(path)
         (data / "dataset.toml").write_text('task = "instances"')
-        masks = masks_of(data, tmp_path / "masks", change=lambda mask: (mask > 0).astype(np.uint16))
+        masks = masks_of(data, tmp_path / "masks", change=lambda mask: np.where(mask == 2, 1, mask))
         scores = evaluate_masks(masks, data).scores
         assert scores.task == "instances"
-        assert scores.objects.predicted_objects == 4 < scores.objects.true_objects
+        joined = sum((np.array(Image.open(path)) == 2).any() for path in (data / "masks").iterdir())
+        assert scores.objects.predicted_objects == scores.objects.true_objects - joined
         assert scores.classes[1].dice == 1
 
     def test_nothing_is_written(self, data, tmp_path):
@@ -159,6 +160,34 @@ class TestRegion:
         assert scores.mean_dice == 1
         assert {image.pixels for image in scores.images} == {40 * 24}
 
+    def test_pictures_say_what_the_scores_say(self, data, tmp_path):
+        """What is wrong in the left half only is no error of the picture either."""
+
+        def spoil(mask):
+            mask = mask.copy()
+            mask[:, :24] = 255 - mask[:, :24]
+            return mask
+
+        masks = masks_of(data, tmp_path / "masks", change=spoil)
+        files = evaluate_masks(masks, data, region=self.regions(data, tmp_path / "regions")).write(
+            tmp_path / "out"
+        )
+        page = files[2].read_text()
+        assert page.count("<p>Every pixel is right.</p>") == page.count("<article") > 0
+
+    def test_objects_outside_are_not_missed_in_a_picture(self, data, tmp_path):
+        for path in (data / "masks").iterdir():
+            labels = np.zeros((40, 48), np.uint16)
+            labels[5:12, 5:12], labels[20:30, 30:40] = 1, 2
+            Image.fromarray(labels).save(path)
+        (data / "dataset.toml").write_text('task = "instances"')
+        masks = masks_of(data, tmp_path / "masks", change=lambda mask: mask * (mask == 2).astype(np.uint16))
+        evaluation = evaluate_masks(masks, data, region=self.regions(data, tmp_path / "regions"))
+        assert evaluation.scores.objects.missed == 0
+        page = evaluation.write(tmp_path / "out")[2].read_text()
+        assert "1 true object, and none missed, spurious, split or merged." in page
+        assert "1 missed" not in page
+
     def test_a_missing_one_is_named(self, data, tmp_path):
         regions = self.regions(data, tmp_path / "regions")
         (regions / "02_mask.png").unlink()
@@ -174,3 +203,16 @@ class TestRegion:
         Image.new("L", (48, 40)).save(regions / "00_mask.png")
         with pytest.raises(MaskError, match="which is 0 everywhere"):
             evaluate_masks(shutil.copytree(data / "masks", tmp_path / "masks"), data, region=regions)
+
+
+def test_masks_that_number_nothing_are_taken_apart_into_what_hangs_together(tmp_path):
+    data = write_touching_squares(tmp_path / "data")
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for path in (data / "masks").iterdir():
+        foreground = np.array(Image.open(path)) > 0
+        Image.fromarray((255 * foreground).astype(np.uint8)).save(masks / path.name)
+    scores = evaluate_masks(masks, data, subset="all").scores
+    assert scores.objects.predicted_objects == 2 * len(scores.images)  # two squares touch, one is alone
+    assert scores.objects.ap[0] > 0
+    assert "number no objects" in scores.objects.method

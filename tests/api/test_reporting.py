@@ -1,15 +1,21 @@
 """What the page of a run says, and what it says of masks without a run."""
 
+import json
+import re
+import shutil
+
 import numpy as np
 import pytest
 
 from drawn import write_discs
 from uvala.api.gallery import Gallery
 from uvala.api.reporting import write_masks_report, write_run_report
+from uvala.api.run import load_run
 from uvala.data.dataset import read_dataset
 from uvala.evaluation.evaluate import evaluate
 from uvala.log import read_events
-from uvala.report.content import Case
+from uvala.report.content import ShownCase
+from uvala.runs.folder import open_run
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +26,11 @@ def other_data(tmp_path_factory):
 
 def scored(dataset):
     """Scores and cases of predictions that are the truth, a row too low."""
-    gallery, cases = Gallery(2), []
+    gallery, cases = Gallery(), []
     for sample in dataset.samples:
         truth = dataset.classes(sample)
         cases.append((sample.name, np.roll(truth, 1, axis=0), truth))
-        gallery.add(Case(sample.name, dataset.image(sample), truth, cases[-1][1], 0.5))
+        gallery.add(ShownCase(sample.name, dataset.image(sample), truth, cases[-1][1], 0.5))
     return evaluate(cases, ("background", "foreground"), "all"), gallery
 
 
@@ -75,3 +81,77 @@ def test_masks_without_a_run_have_a_page_without_a_training(other_data, tmp_path
     page = path.read_text()
     assert "Mean Dice" in page
     assert not [words for words in ("How it learned", "How it was trained", "uvala predict") if words in page]
+
+
+TOLD = (
+    "never used for training",
+    "never trained",
+    "trained on",
+    "chose the best weights",
+    "trained the model",
+)
+
+
+class TestWhatTheScoredImagesWere:
+    """The page says it of images that the run is known to have used, or not to, and of no others."""
+
+    @pytest.mark.parametrize("subset", ["test", "val", "train", "all"])
+    def test_of_masks_of_any_tool_nothing_is_known(self, other_data, tmp_path, subset):
+        scores, gallery = scored(other_data)
+        path = tmp_path / "report.html"
+        write_masks_report(other_data, scores.model_copy(update={"subset": subset}), gallery, path)
+        page = path.read_text()
+        assert re.search(r"<h1>Mean Dice [\d.]+ on 4 images\.</h1>", page)
+        assert not [words for words in TOLD if words in page]
+
+    @pytest.mark.parametrize("subset", ["test", "val", "train"])
+    def test_nor_of_imported_weights(self, disc_run, other_data, tmp_path, subset):
+        folder = shutil.copytree(disc_run.path, tmp_path / "run")
+        card = json.loads((folder / "card.json").read_text())
+        card["data"]["imported"] = "model.pth: U-Net"
+        (folder / "card.json").write_text(json.dumps(card))
+        scores, gallery = scored(other_data)
+        path = tmp_path / "report.html"
+        write_run_report(
+            open_run(folder), other_data, scores.model_copy(update={"subset": subset}), gallery, path
+        )
+        page = path.read_text()
+        assert re.search(r"<h1>Mean Dice [\d.]+ on 4 images\.</h1>", page)
+        assert not [words for words in TOLD if words in page]
+
+    def test_nor_of_what_other_data_call_their_training_images(self, disc_run, other_data, tmp_path):
+        scores, gallery = scored(other_data)
+        path = tmp_path / "report.html"
+        write_run_report(
+            disc_run.folder, other_data, scores.model_copy(update={"subset": "train"}), gallery, path
+        )
+        assert re.search(r"<h1>Mean Dice [\d.]+ on 4 images\.</h1>", path.read_text())
+
+    def test_a_test_list_with_images_of_the_training_is_called_that(self, disc_run, disc_data, tmp_path):
+        split = disc_run.folder.split
+        names = [*split.train[:2], split.val[0]]
+        (tmp_path / "split.json").write_text(json.dumps({"test": names}))
+        disc_run.evaluate(disc_data, split=tmp_path / "split.json", out=tmp_path / "out")
+        page = (tmp_path / "out/report.html").read_text()
+        assert "never used for training" not in page
+        assert "Of 3 scored images, 2 trained the model and 1 chose the best weights" in page
+
+    def test_images_that_chose_more_than_the_weights_are_said_to_have(self, disc_run, disc_data, tmp_path):
+        folder = shutil.copytree(disc_run.path, tmp_path / "run")
+        card = json.loads((folder / "card.json").read_text())
+        card["temperature"], card["objects"]["images"] = 1.3, 4
+        (folder / "card.json").write_text(json.dumps(card))
+        load_run(folder).evaluate(disc_data, subset="val", task="instances", out=tmp_path / "out")
+        page = (tmp_path / "out/report.html").read_text()
+        assert (
+            "These images chose the best weights, the temperature of its probabilities and how objects are"
+            " found, so the score is slightly flattering."
+        ) in page
+
+    def test_the_measure_that_chose_how_objects_are_found_has_its_name(self, disc_run, disc_data, tmp_path):
+        folder = shutil.copytree(disc_run.path, tmp_path / "run")
+        card = json.loads((folder / "card.json").read_text())
+        card["objects"] |= {"images": 4, "measure": "ap"}
+        (folder / "card.json").write_text(json.dumps(card))
+        scores = load_run(folder).evaluate(disc_data, subset="val", task="instances")
+        assert scores.objects.method.endswith("settings chosen on 4 validation images by mean AP")

@@ -47,6 +47,21 @@ def test_a_size_of_pixels_without_a_unit_is_one_sentence(tmp_path):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_what_is_neither_a_run_nor_masks_is_told_that_both_are_possible(tmp_path):
+    data = write_discs(tmp_path / "data", count=3)
+    (tmp_path / "empty").mkdir()
+    for folder, problem in ((tmp_path / "empty", "is empty"), (data, "neither a run nor masks alone")):
+        said = evaluate(folder, data, check=2).stderr
+        assert problem in said
+        assert "a run folder" in said
+        assert "a folder of predicted masks named like the images" in said
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_scored(tmp_path):
+    result = evaluate(tmp_path / "no masks", tmp_path / "no data", "--csv", tmp_path, check=2)
+    assert result.stderr.strip().endswith("choose another --csv")
+
+
 def test_help_loads_no_heavy_package():
     code = (
         "import sys, runpy; sys.argv = ['uvala', 'evaluate', '--help']\n"

@@ -71,6 +71,7 @@ class TestMainMeasure:
     def test_images_of_one_group_count_as_one(self):
         images = [image(str(i), {"dice": d}, group=f"patient {i // 4}") for i, d in enumerate(DICE)]
         found = compare(scores(images), of_dice_named(BETTER)).main
+        assert found.least_p == 2 / 2**5
         expected = paired_difference(DICE, BETTER, groups=[i // 4 for i in range(20)])
         assert (found.images, found.groups, found.p_value) == (20, 5, expected.p_value)
 
@@ -145,6 +146,29 @@ class TestNotes:
         found = compare(scores(images), scores(images, spacing=(0.5, 0.5), unit="um"))
         assert found.measures == ()
 
+    def test_names_the_measure_that_is_compared(self):
+        ap = [image(str(i), {"dice": d, "ap": d}) for i, d in enumerate(DICE)]
+        objects = scores(ap, main="ap", task="instances")
+        both, one = compare(objects, scores(ap)), compare(objects, of_dice_named(BETTER))
+        assert (both.main.name, one.main.name) == ("ap", "dice")
+        assert both.notes == ("A was scored as instances, B as semantic: both are compared by ap.",)
+        assert one.notes == ("A was scored as instances, B as semantic: both are compared by dice.",)
+
+    def test_says_so_if_the_main_measure_is_not_in_both(self):
+        ap = [image(str(i), {"dice": d, "ap": d}) for i, d in enumerate(DICE)]
+        a, b = scores(ap, main="ap"), of_dice_named(BETTER).model_copy(update={"main": "ap"})
+        assert compare(a, b).notes == ("Not both hold ap of each image: they are compared by dice.",)
+
+    def test_five_images_cannot_show_a_difference_six_can(self):
+        five, six = (compare(of_dice(DICE[:n]), of_dice(NOISY[:n])) for n in (5, 6))
+        assert five.notes == (
+            "5 independent images are too few to tell a difference from noise: p cannot fall below 0.062. "
+            "Score more of them.",
+        )
+        assert five.main.low is not None
+        assert (five.main.detectable, six.notes) == (None, ())
+        assert six.main.detectable > 0
+
     def test_few_images_are_called_few_and_get_no_interval(self):
         found = compare(of_dice(DICE[:3]), of_dice(BETTER[:3]))
         assert found.notes[0].startswith("3 independent images are too few for an interval")
@@ -166,6 +190,43 @@ class TestOtherMeasures:
         found = compare(self.A, self.B)
         assert [each.p_holm for each in found.measures] == [*holm([each.p_value for each in found.measures])]
         assert found.main.p_holm is None
+
+    def test_are_tested_once_where_two_are_equal_on_each_image_of_both(self):
+        a, b = (
+            scores([image(str(i), {"dice": d, "recall/no": d / 2, "specificity/cell": d / 2, "iou": d / 3})
+                    for i, d in enumerate(values)])
+            for values in (DICE, BETTER)
+        )  # fmt: skip
+        found = compare(a, b)
+        assert [(each.name, each.equal) for each in found.measures] == [
+            ("recall/no", ("specificity/cell",)),
+            ("iou", ()),
+        ]
+        assert "Left out, for they are equal on each image: specificity/cell = recall/no." in (
+            comparison_text(found).splitlines()
+        )
+
+    def test_equal_in_one_alone_are_two_measures(self):
+        a = scores([image(str(i), {"dice": d, "x": d, "y": d}) for i, d in enumerate(DICE)])
+        b = scores([image(str(i), {"dice": n, "x": d, "y": n / 2})
+                    for i, (d, n) in enumerate(zip(BETTER, NOISY, strict=True))])  # fmt: skip
+        assert [each.name for each in compare(a, b).measures] == ["x", "y"]
+
+    @pytest.mark.parametrize(("images", "said"), [(6, True), (7, False)])
+    def test_too_few_images_for_so_many_measures_are_told_in_one_line(self, images, said):
+        """Smallest p of n images: 2 / 2^n; of two measures, corrected: 4 / 2^n."""
+
+        def first(each):
+            return each.model_copy(update={"images": each.images[:images]})
+
+        lines = comparison_text(compare(first(self.A), first(self.B))).splitlines()
+        line = (
+            "6 independent images cannot show a difference in any of the 2 measures beside dice: their p, "
+            "corrected for that number, cannot fall below 0.062."
+        )
+        head = next(each for each in lines if each.startswith("mean over images"))
+        assert (line in lines, "p (Holm)" not in head) == (said, said)
+        assert any(each.startswith("dice ") and each.endswith("B better") for each in lines)
 
 
 class TestSentence:
@@ -193,6 +254,10 @@ class TestSentence:
             "on as many images."
         )
 
+    def test_does_not_promise_what_so_few_images_cannot_show(self):
+        said = comparison_sentence(compare(of_dice(DICE[:5]), of_dice(BETTER[:5])))
+        assert said.endswith(" None could be: p cannot fall below 0.062 for so few.")
+
     @pytest.mark.parametrize(
         ("a", "b", "said"),
         [
@@ -212,14 +277,15 @@ class TestText:
         found = compare(TestOtherMeasures.A, TestOtherMeasures.B)
         lines = comparison_text(found).splitlines()
         assert lines[0] == comparison_sentence(found)
-        assert [line.split()[0] for line in lines[2:6]] == ["mean", "dice", "iou", "recall/cell"]
+        assert lines[2].startswith("difference: B minus A; ")
+        assert [line.split()[0] for line in lines[3:7]] == ["mean", "dice", "iou", "recall/cell"]
         assert "2 measures are tested at once" in comparison_text(found)
         most = np.argsort(-np.abs(BETTER - DICE))[:5]
         assert [line.split()[0] for line in lines[-5:]] == [str(place) for place in most]
 
     def test_only_what_is_below_the_corrected_level_is_called_better(self):
         lines = comparison_text(compare(TestOtherMeasures.A, TestOtherMeasures.B)).splitlines()
-        ends = {line.split()[0]: line.endswith("B better") for line in lines[3:6]}
+        ends = {line.split()[0]: line.endswith("B better") for line in lines[4:7]}
         assert ends == {"dice": True, "iou": True, "recall/cell": False}
 
     @pytest.mark.parametrize(
@@ -250,6 +316,39 @@ class TestFiles:
         of_dice(DICE).to_json(tmp_path / "scores_unet.json")
         with pytest.raises(RunError, match=r"did you mean 'scores_unet\.json'"):
             read_scores(tmp_path / "scores_unte.json")
+
+    def test_what_is_not_there_suggests_runs_alone(self, tmp_path):
+        (tmp_path / "cons.py").touch()
+        (tmp_path / "cons.json").write_text("{}")
+        (tmp_path / "notes").mkdir()
+        with pytest.raises(RunError, match="check the path$"):
+            read_scores(tmp_path / "cons")
+        (tmp_path / "conf").mkdir()
+        of_dice(DICE).to_json(tmp_path / "conf" / "scores.json")
+        with pytest.raises(RunError, match=r"did you mean 'conf'\?$"):
+            read_scores(tmp_path / "cons")
+        with pytest.raises(RunError, match=f"did you mean {tmp_path / 'conf'}"):
+            read_scores(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda held: "{", "which holds no scores"),
+            (lambda held: "[]", "which holds no scores"),
+            (lambda held: '{"lines": 1}', "which holds no scores"),
+            (lambda held: json.dumps(held | {"a": 1, "b": 2}), "by a newer version: unknown entries a, b;"),
+            (lambda held: json.dumps({"images": []}), "by an older version, or damaged: no entries subset, "),
+            (lambda held: json.dumps(held | {"accuracy": "x"}), "damaged: odd values of accuracy;"),
+        ],
+    )
+    def test_what_cannot_be_read_is_told_in_plain_words(self, tmp_path, change, said):
+        file = tmp_path / "scores.json"
+        of_dice(DICE).to_json(file)
+        file.write_text(change(json.loads(file.read_text())))
+        with pytest.raises(RunError, match=said) as caught:
+            read_scores(tmp_path)
+        assert "Error" not in str(caught.value)
+        assert "pydantic" not in str(caught.value)
 
     def test_the_command_prints_the_answer_and_writes_all_of_it(self, tmp_path, capsys):
         of_dice(DICE).to_json(tmp_path / "old.json")

@@ -23,8 +23,11 @@ def test_one_size_means_square_pixels(spacing):
 
 @pytest.mark.parametrize("spacing", ["0", "-1", "a", "1,2,3", "nan", "inf"])
 def test_what_is_no_size_is_refused(spacing):
-    with pytest.raises(ConfigError, match="spacing"):
+    with pytest.raises(
+        ConfigError, match=f"^found spacing '{spacing}'; expected a size above 0, or two"
+    ) as caught:
         config(spacing=spacing, unit="um")
+    assert "together" not in str(caught.value)
 
 
 def test_a_size_needs_a_unit():

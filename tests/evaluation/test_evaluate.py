@@ -1,5 +1,6 @@
 """An evaluation of four tiny images, by hand, and every way in which a class can be empty."""
 
+import re
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -74,6 +75,13 @@ class TestByHand:
     def test_median_dice_is_the_middle_of_the_images(self, scores):
         means = [(2 / 3 + 4 / 5) / 2, (6 / 7 + 0) / 2, (6 / 7 + 0) / 2, 1]
         assert scores.median_dice == pytest.approx(np.median(means))
+
+    def test_each_sentence_of_a_policy_stands_for_itself(self):
+        for part in POLICY.values():
+            for sentence in re.split(r"(?<=\.)\s", part):
+                assert sentence[0].isupper(), sentence
+                assert not {"it", "its", "them", "they"} & set(re.findall(r"\w+", sentence.lower())), sentence
+                assert ";" not in sentence
 
     def test_the_policy_and_the_subset_are_written_down(self, scores):
         assert scores.policy.startswith(POLICY["pixels"])

@@ -73,6 +73,19 @@ class TestValues:
         assert scores.objects.true_objects == true.max()
         assert scores.main_value == pytest.approx(counts.mean_ap)
 
+    def test_objects_are_ranked_by_the_pixels_that_count(self):
+        truth = np.zeros((6, 12), np.int32)
+        truth[2:4, 0:4] = 1
+        objects = truth.copy()
+        objects[2:4, 6:10] = 2  # spurious
+        foreground = np.where(objects == 1, 0.6, 0.5).astype(np.float32) * (objects > 0)
+        region = np.ones((6, 12), bool)
+        region[:, 9:] = False
+        foreground[:, 9:] = 1.0  # would raise the mean of the spurious object above that of the true one
+        mask, predicted = (truth > 0).astype(np.uint8), (objects > 0).astype(np.uint8)
+        case = Case("a", mask, predicted, None, truth, objects, foreground, region)
+        assert measured(case, task="instances").objects.coco_ap == 1
+
     def test_cells(self):
         case = random_case(np.random.default_rng(2))
         cells = [ndimage.label(each == 1)[0] for each in (case.prediction, case.truth)]
@@ -189,8 +202,10 @@ class TestEmptyCases:
 
     @pytest.mark.parametrize("task", TASKS)
     def test_images_of_one_row(self, task):
-        for truth, prediction in ((ROW, ROW), (ROW, ROW_OFF), (ROW_OFF * 0, ROW)):
-            measured(("a", prediction, truth), task=task)
+        for truth, prediction, dice in ((ROW, ROW, 1), (ROW, ROW_OFF, 0), (ROW_OFF * 0, ROW, 0)):
+            found = measured(("a", prediction, truth), task=task)
+            assert found.images[0].measures["dice/cell"] == found.classes[1].dice == dice
+            assert (found.main_value == 1) == (dice == 1)
 
     @pytest.mark.parametrize(
         ("prediction", "truth", "state"), [(EMPTY, SPOT, "missed"), (SPOT, EMPTY, "spurious")]
@@ -214,6 +229,67 @@ class TestEmptyCases:
         measures = {measure.name: measure for measure in scores.measures}
         assert (measures["hd/cell"].mean, measures["hd/cell"].mean_absent_as_perfect) == (2, 1)
         assert (measures["nsd/cell"].mean, measures["nsd/cell"].mean_absent_as_perfect) == (1, 1)
+
+    def test_a_score_that_is_not_defined_is_neither_absent_nor_perfect(self):
+        # of a class that is all of the truth nothing can be rejected: TN / (TN + FP) is 0 / 0
+        scores = measured(("a", SPOT, FULL), ("b", EMPTY, EMPTY), ("c", FULL, SPOT))
+        found = next(measure for measure in scores.measures if measure.name == "specificity/cell")
+        assert (found.images, found.absent, found.undefined) == (1, 1, 1)
+        assert (found.mean, found.mean_absent_as_perfect) == (0, 1 / 2)
+
+    def test_an_outline_along_ignored_pixels_only_is_not_defined(self):
+        truth = np.full((6, 8), IGNORE, np.uint8)
+        truth[2, 3] = 1
+        scores = measured(("a", np.where(truth == 1, 1, 0).astype(np.uint8), truth))
+        measures = {measure.name: measure for measure in scores.measures}
+        assert (measures["hd95/cell"].images, measures["hd95/cell"].absent) == (0, 0)
+        assert measures["hd95/cell"].undefined == 1
+        assert measures["hd95/cell"].mean_absent_as_perfect is None
+        assert measures["dice/cell"].undefined == 0
+
+    def test_every_image_is_counted_once(self):
+        pairs = [(p, t) for p in (FULL, EMPTY, SPOT) for t in (FULL, EMPTY, SPOT, EMPTY + IGNORE)]
+        for task in TASKS:
+            scores = measured(*[(str(place), *pair) for place, pair in enumerate(pairs)], task=task)
+            for each in scores.measures:
+                assert each.images + each.absent + each.undefined == len(pairs), each.name
+                without_value = each.undefined if kind_of(each.name).of == "cells" else 0
+                assert each.missed + each.spurious <= each.images + without_value, each.name
+
+    def test_cells_drawn_where_truth_has_none_are_spurious_though_they_have_no_score(self):
+        scores = measured(("a", SPOT, SPOT), ("b", SPOT, EMPTY), ("c", EMPTY, EMPTY), task="membranes")
+        found = next(measure for measure in scores.measures if measure.name == "v_rand")
+        assert (found.images, found.absent, found.spurious, found.undefined) == (1, 1, 1, 1)
+        assert found.mean == scores.main_value == 1
+        assert scores.images[1].measures["v_rand"] is None
+        assert scores.partition.images_absent == 2
+
+    @pytest.mark.parametrize(
+        ("numbered", "given", "which"),
+        [
+            (True, True, ""),
+            (False, True, "true"),
+            (True, False, "predicted"),
+            (False, False, "true and predicted"),
+        ],
+    )
+    def test_objects_that_are_but_connected_pixels_are_said_to_be(self, numbered, given, which):
+        objects = SPOT.astype(np.int32)
+        case = Case("a", SPOT, SPOT, None, objects if numbered else None, objects if given else None)
+        found = measured(case, task="instances").objects
+        assert (found.from_components, found.components) == (which != "", which)
+        assert bool(found.components_words) == (which != "")
+
+    @pytest.mark.parametrize("name", ["objects", "cells", "pixels"])
+    def test_a_class_may_be_called_like_anything_else(self, name):
+        cases = [(str(place), SPOT, SPOT) for place in range(3)] + [("none", EMPTY, EMPTY)]
+        for task in TASKS:
+            found = [
+                evaluate(cases, ("background", class_name), "test", settings={"task": task})
+                for class_name in (name, "other")
+            ]
+            counts = [[(m.images, m.absent, m.undefined) for m in scores.measures] for scores in found]
+            assert counts[0] == counts[1]
 
     def test_images_without_objects_are_counted(self):
         cases = [("a", EMPTY, EMPTY), ("b", SPOT, EMPTY), ("c", EMPTY, SPOT), ("d", SPOT, SPOT)]
@@ -249,6 +325,14 @@ class TestHowSure:
         scores = measured(*self.cases(["a", "b", "c", "d"] * 2))
         assert scores.main_interval is None
         assert all(measure.interval is None for measure in scores.measures)
+
+    def test_every_score_of_all_objects_lies_within_its_interval(self):
+        objects = measured(*self.cases(), task="instances").objects
+        for name in ("panoptic_quality", "segmentation_quality", "recognition_quality", "aggregated_jaccard"):
+            low, high = getattr(objects, f"{name}_interval")
+            assert low < getattr(objects, name) < high, name
+        assert objects.f1_interval == objects.recognition_quality_interval
+        assert objects.f1_interval[0] < objects.f1[0] < objects.f1_interval[1]
 
     def test_is_the_same_each_time(self):
         first, second = (measured(*self.cases(), task="instances") for _ in range(2))

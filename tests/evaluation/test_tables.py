@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from uvala.arrays import IGNORE
-from uvala.evaluation.case import Case
+from uvala.evaluation.case import Case, Method
+from uvala.evaluation.columns import span
 from uvala.evaluation.evaluate import evaluate
 from uvala.evaluation.tables import table, write_csv
 
@@ -44,6 +45,16 @@ def drawn(task, seed=0):
         numbered = objects if task == "instances" else None
         cases.append(Case(f"{number}.png", truth, mask, probabilities, true_objects=numbered))
     return evaluate(cases, NAMES[:2], "test", settings={"task": task})
+
+
+def membranes(held, probabilities=True):
+    """An evaluation of cells drawn perfectly in each image; truth holds them where `held` is 1."""
+    cells = np.ones((12, 12), np.uint8)
+    cells[::4] = cells[:, ::4] = 0
+    probability = np.stack([1 - cells, cells]).astype(np.float32) if probabilities else None
+    cases = [Case(f"{n}.png", cells * np.uint8(there), cells, probability) for n, there in enumerate(held)]
+    method = Method("what hangs together, cut at its necks", threshold=0.4) if probabilities else None
+    return evaluate(cases, ("membrane", "cell"), "test", settings={"task": "membranes"}, method=method)
 
 
 def read(path):
@@ -131,14 +142,56 @@ class TestTable:
         assert head.split()[-4:] == ["images", "absent", "missed", "spurious"]
         assert "absent as" not in text
 
+    def test_shows_undefined_scores_where_there_are_some(self):
+        truth = np.full((6, 8), IGNORE, np.uint8)
+        truth[2, 3] = 1
+        prediction = (truth == 1).astype(np.uint8)
+        text = table(evaluate([("a", prediction, truth)], NAMES[:2], "test"))
+        outlines = next(line for line in text.splitlines() if line.startswith("class "))
+        assert outlines.split()[-3:] == ["missed", "spurious", "undefined"]
+        assert "undefined" not in table(drawn("instances")).split("Dice, IoU, precision")[0]
+
     def test_objects_come_with_their_empty_images_in_both_readings(self):
         text = table(drawn("instances"))
         assert "5 with objects, 1 with none (absent)" in text
         assert "absent as 1" in text
 
     def test_says_so_if_true_objects_are_but_connected_pixels(self):
-        assert "The masks name classes only" in table(drawn("membranes"))
-        assert "The masks name classes only" not in table(drawn("instances"))
+        assert "The masks and the predictions name classes only" in table(drawn("membranes"))
+        numbered = table(drawn("instances"))
+        assert "The predictions name classes only" in numbered
+        assert "taken as a predicted object." in numbered
+        assert "The masks" not in numbered
+
+    def test_says_on_how_many_images_the_score_of_membranes_stands(self):
+        text = " ".join(table(membranes([1, 1, 1, 0, 0])).split())
+        assert "V_rand 1.0000 on 3 of 5 images; the others hold no true cell, in 2 of them cells are" in text
+        assert "V_rand 1.0000 on 2 images." in table(membranes([1, 1]))
+
+    def test_the_model_s_own_cells_are_not_taken_for_a_threshold(self):
+        rows = table(membranes([1] * 6)).splitlines()
+        assert any(row.startswith("own cells (necks cut, above 0.40)  1.0000") for row in rows)
+        assert any(row.startswith("threshold alone, best at 0.10 ") for row in rows)
+        assert max(map(len, rows)) <= 100
+
+    def test_masks_have_cells_and_no_threshold(self):
+        text = table(membranes([1] * 6, probabilities=False))
+        assert "cells of the masks  1.0000" in text
+        assert "hreshold" not in text
+        assert "model" not in text
+
+    def test_every_score_of_objects_has_its_interval(self):
+        lines = table(drawn("instances")).splitlines()
+        for title in ("AP at IoU 0.50", "F1 at IoU 0.50", "PQ, SQ x RQ", "SQ,", "RQ", "AJI"):
+            (line,) = [line for line in lines if line.startswith(title)]
+            assert " - " not in line, line
+
+    def test_an_interval_whose_ends_are_alike_and_objects_of_one_size_are_one_number(self):
+        text = table(drawn("instances"))
+        assert span((0.0, 0.0001)) == "0.000"
+        assert span((0.0, 0.001)) == "0.000 to 0.001"
+        areas = next(line for line in text.splitlines() if line.startswith("area in pixels"))
+        assert areas.split()[3:] == ["25"]
 
     def test_shows_what_is_taken_for_what(self, scores):
         confusion = table(scores).split("predicted as")[1].splitlines()

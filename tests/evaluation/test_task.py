@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from drawn import discs
 from uvala.arrays import IGNORE
+from uvala.errors import ConfigError
 from uvala.evaluation.task import find_task
 
 
@@ -91,6 +92,61 @@ def test_a_wish_is_granted_and_the_cells_are_looked_for_all_the_same():
     found = find_task([1 - cells()], 2, wish="membranes")
     assert (found.task, found.cell) == ("membranes", 0)
     assert find_task([cells()], 2, wish="semantic").task == "semantic"
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_membranes_are_refused_where_there_are_not_two_classes(num_classes):
+    with pytest.raises(ConfigError, match=f"membranes with {num_classes} classes; expected two classes"):
+        find_task([np.zeros((8, 8), np.uint8)], num_classes, wish="membranes")
+
+
+class TestObjectsOfSeveralClasses:
+    """The reason says whose objects are scored."""
+
+    @pytest.mark.parametrize("how", [{"wish": "instances"}, {"numbered": True}], ids=["wished", "numbered"])
+    def test_names_the_class(self, how):
+        found = find_task([BLANK], 3, class_names=("background", "cell", "debris"), **how)
+        assert found.cell == 1
+        assert found.reason.endswith("only objects of class 'cell' are scored")
+
+    def test_gives_its_number_where_it_has_no_name(self):
+        assert find_task([BLANK], 3, wish="instances").reason.endswith("only objects of class 1 are scored")
+
+    def test_of_two_classes_there_is_no_doubt(self):
+        assert find_task([BLANK], 2, wish="instances").reason == "as asked for"
+
+
+class TestHugeMasks:
+    """Of a mask with more than 1024 rows or columns, only a window is looked at."""
+
+    def test_cells_are_found_wherever_they_are(self):
+        for corner in ((0, 0), (2500, 3500), (1400, 100)):
+            truth = np.full((3000, 4000), IGNORE, np.uint8)
+            place = np.s_[corner[0] : corner[0] + 256, corner[1] : corner[1] + 256]
+            truth[place] = cells(256, 60)[: 3000 - corner[0], : 4000 - corner[1]]
+            assert find_task([truth], 2).task == "membranes"
+
+    def test_both_classes_are_looked_at_even_if_one_of_them_is_at_the_ends(self):
+        truth = np.zeros((8, 20000), np.uint8)
+        truth[4, :500] = truth[4, -500:] = 1
+        assert find_task([truth], 2).thin == (1,)
+
+    @pytest.mark.parametrize("value", [0, 1, IGNORE])
+    @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (1500, 1500)])
+    def test_of_one_class_or_none_nothing_is_told(self, shape, value):
+        assert find_task([np.full(shape, value, np.uint8)], 2).task == "semantic"
+
+    def test_takes_no_longer_than_the_window(self, monkeypatch):
+        seen = []
+        transform = ndimage.distance_transform_edt
+        monkeypatch.setattr(
+            ndimage, "distance_transform_edt", lambda mask: seen.append(mask.shape) or transform(mask)
+        )
+        truth = np.zeros((1100, 4000), np.uint8)
+        truth[500, 100:3900] = 1
+        find_task([truth], 2)
+        assert seen
+        assert max(max(shape) for shape in seen) <= 1024 + 2  # an edge of one pixel is added
 
 
 def masks_in(folder, count=3):

@@ -19,6 +19,16 @@ def scored(*pairs, names=NAMES):
     return evaluate(cases, names, "test")
 
 
+def modelled(*pairs):
+    """The same of a model, whose probabilities are those of its two classes."""
+    rows = [(np.array([prediction], np.uint8), np.array([truth], np.uint8)) for prediction, truth in pairs]
+    cases = [
+        Case(f"{index}.png", truth, prediction, np.stack([1 - prediction, prediction]).astype(np.float32))
+        for index, (prediction, truth) in enumerate(rows)
+    ]
+    return evaluate(cases, NAMES[:2], "test")
+
+
 class TestVerdict:
     """Of pixels."""
 
@@ -27,11 +37,17 @@ class TestVerdict:
         assert verdict(good) == ()
 
     def test_one_class_predicted_everywhere(self):
-        black = scored(([0, 0, 0, 0], [0, 1, 0, 0]), ([0, 0, 0], [1, 1, 0]), names=NAMES[:2])
-        (sentence,) = verdict(black)
+        (sentence,) = verdict(modelled(([0, 0, 0, 0], [0, 1, 0, 0]), ([0, 0, 0], [1, 1, 0])))
         assert sentence.startswith(
             "The model predicts 'background' for every pixel of every image, although 42.9%"
         )
+        assert "Train longer" in sentence
+
+    def test_masks_that_no_model_made_are_not_told_to_train_longer(self):
+        black = scored(([0, 0, 0, 0], [0, 1, 0, 0]), ([0, 0, 0], [1, 1, 0]), names=NAMES[:2])
+        (sentence,) = verdict(black)
+        assert sentence.startswith("The scored masks say 'background' for every pixel of every image")
+        assert not {"train", "model", "learnt"} & set(sentence.lower().split())
 
     def test_a_class_that_is_never_predicted(self):
         blind = scored(([0, 1, 0, 0], [0, 1, 2, 0]), ([1, 0, 0], [1, 1, 0]))
@@ -48,8 +64,10 @@ class TestVerdict:
         assert "hold only 'background'" in verdict(empty)[0]
 
     def test_exchanged_classes(self):
-        swapped = scored(([1, 1, 0, 1], [0, 0, 1, 0]), ([1, 0, 0], [0, 1, 0]), names=NAMES[:2])
-        assert "seem to be exchanged" in verdict(swapped)[0]
+        pairs = ([1, 1, 0, 1], [0, 0, 1, 0]), ([1, 0, 0], [0, 1, 0])
+        for swapped, theirs in ((scored(*pairs, names=NAMES[:2]), "scored"), (modelled(*pairs), "training")):
+            assert "seem to be exchanged" in verdict(swapped)[0]
+            assert theirs in verdict(swapped)[0]
 
     def test_the_same_dice_on_every_image(self):
         constant = scored(*[([0, 1, 1, 0], [0, 1, 0, 1])] * 3, names=NAMES[:2])

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from label_pairs import label_pairs
 from uvala.errors import ShapeError
+from uvala.metrics import coco
 from uvala.metrics.coco import coco_average_precision
 from uvala.metrics.instances import IOU_THRESHOLDS
 from uvala.metrics.overlap import overlaps
@@ -30,10 +31,10 @@ def by_library(pairs, scores, most):
     truth = [a | {"id": place} for place, a in enumerate(truth, start=1)]
     found = [a for k, (p, _) in enumerate(pairs) for a in annotations(p, k)]
     found = [a | {"score": float(s)} for a, s in zip(found, np.concatenate(scores), strict=True)]
-    coco = COCO({"images": images, "annotations": truth, "categories": [{"id": 1, "name": "cell"}]})
+    data = COCO({"images": images, "annotations": truth, "categories": [{"id": 1, "name": "cell"}]})
     if not truth or not found:
         return [np.nan if not truth else 0.0] * 3
-    evaluation = COCOeval_faster(coco, coco.loadRes(found), "segm")
+    evaluation = COCOeval_faster(data, data.loadRes(found), "segm")
     evaluation.params.iouThrs = np.array(IOU_THRESHOLDS)
     evaluation.params.maxDets = [1, 2, most]  # the library sorts them
     evaluation.evaluate()
@@ -86,6 +87,16 @@ class TestByHand:
     def test_half_of_the_objects_found_is_half_of_the_curve(self):
         found = overlaps(np.array([[1, 0, 0]]), np.array([[1, 0, 2]]))
         assert coco_average_precision([(found, np.array([0.5]))]).ap == pytest.approx(51 / 101)
+
+    def test_sizes_are_computed_when_asked_for(self, monkeypatch):
+        found, asked = overlaps(np.array([[1]]), np.array([[1]])), []
+        precision = coco._precision
+        monkeypatch.setattr(coco, "_precision", lambda *args: asked.append(args[-1]) or precision(*args))
+        scores = coco.coco_average_precision([(found, np.array([0.5]))])
+        assert scores.ap == 1
+        assert set(asked) == {coco.COCO_AREAS["all"]}
+        assert scores.ap_small == 1
+        assert np.isnan(scores.ap_large)
 
     def test_no_limit_takes_more_than_a_hundred_objects(self):
         labels = ndimage.label(np.indices((40, 40)).sum(axis=0) % 2 == 0)[0]

@@ -1,5 +1,6 @@
 """Intervals and paired tests, against scipy, closed forms and the enumeration of all sign flips."""
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -136,6 +137,15 @@ class TestPooled:
     """Scores of all images together."""
 
     CONFUSIONS = np.random.default_rng(4).integers(0, 50, (30, 3, 3))
+
+    def test_large_tables_take_memory_in_portions(self):
+        counts = np.random.default_rng(5).integers(0, 9, (6, 250, 250))
+        tracemalloc.start()
+        found = bootstrap_pooled(counts, lambda each: float(each[0].mean()), resamples=400)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert found.low < found.value < found.high
+        assert most < 150e6  # of all resamples at once the sums alone take 400 x 62,500 x 8 = 200e6
 
     @staticmethod
     def of_class_1(confusion):

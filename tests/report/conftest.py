@@ -20,7 +20,7 @@ from uvala.evaluation.scores import (
     SizeRecall,
 )
 from uvala.evaluation.task import FoundTask
-from uvala.report.content import Case, Example, ReportData
+from uvala.report.content import Example, ReportData, ShownCase
 from uvala.report.pages import render
 
 CLASSES = ("background", "cell")
@@ -76,10 +76,10 @@ def discs(size: int = 96, shift: int = 0) -> np.ndarray:
     return (np.minimum(*near) < (0.15 * size) ** 2).astype(np.uint8)
 
 
-def case(name: str, shift: int = 2, size: int = 96, mean_dice: float | None = 0.9) -> Case:
+def case(name: str, shift: int = 2, size: int = 96, mean_dice: float | None = 0.9) -> ShownCase:
     """A case whose prediction is the truth moved by `shift` pixels."""
     truth = discs(size)
-    return Case(name, image_of(truth), truth, discs(size, shift), mean_dice)
+    return ShownCase(name, image_of(truth), truth, discs(size, shift), mean_dice)
 
 
 def image_of(truth: np.ndarray) -> np.ndarray:
@@ -88,7 +88,9 @@ def image_of(truth: np.ndarray) -> np.ndarray:
     return (grain + 120 * (truth == 1)).astype(np.uint8)[None]
 
 
-def report_data(cases: Sequence[Case] | None = None, names: Sequence[str] = CLASSES, **changes) -> ReportData:
+def report_data(
+    cases: Sequence[ShownCase] | None = None, names: Sequence[str] = CLASSES, **changes
+) -> ReportData:
     """A report on `cases`: by default six, each a little worse than the one before."""
     cases = [case(f"{shift}.png", shift) for shift in range(1, 7)] if cases is None else cases
     pairs = [(c.name, c.prediction, c.truth) for c in cases]
@@ -229,7 +231,7 @@ def with_everything(data: ReportData, task: str = "instances") -> ReportData:
     return replace(data, scores=scores)
 
 
-def with_objects(case: Case) -> Case:
+def with_objects(case: ShownCase) -> ShownCase:
     """The case with its two discs as objects; the second one is missed."""
     rows = np.arange(len(case.truth))[:, None]
     lower = 1 + (rows > 0.5 * len(case.truth)).astype(np.int32)
@@ -247,7 +249,7 @@ def complete() -> Callable[..., ReportData]:
 
 
 @pytest.fixture(scope="session")
-def objects_in() -> Callable[[Case], Case]:
+def objects_in() -> Callable[[ShownCase], ShownCase]:
     return with_objects
 
 
@@ -257,7 +259,7 @@ def make() -> Callable[..., ReportData]:
 
 
 @pytest.fixture(scope="session")
-def make_case() -> Callable[..., Case]:
+def make_case() -> Callable[..., ShownCase]:
     return case
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from uvala.evaluation.scores import ProbabilityScores, ReliabilityBin
+from uvala.evaluation.scores import Measure, ProbabilityScores, ReliabilityBin
 from uvala.report.executive import findings
 
 
@@ -99,6 +99,24 @@ def test_outlines_have_their_distance_and_the_share_within_the_tolerance(box):
         "95% of the outline of 'cell' lies within 4.31 px of the true one (HD95, mean of 6 images,"
         " 3.20 to 5.90). 91% lies within 2 px."
     )
+
+
+class TestMembranesOfClass0:
+    """The class of interest is the one whose outlines were measured, not the second."""
+
+    @pytest.fixture
+    def lines(self, box, make):
+        cell, background = make().scores.classes
+        missed = {"images_present": 5, "images_absent": 1, "images_missed": 2, "images_false_alarm": 1}
+        membrane = cell.model_copy(update={"name": "membrane", **missed})
+        hd95 = Measure(name="hd95/membrane", mean=2.5, higher_is_better=False, unit="px", images=6)
+        return box("membranes", classes=(membrane, background), measures=(hd95,))
+
+    def test_its_outline_has_its_distance(self, lines):
+        assert lines["Outlines"].startswith("95% of the outline of 'membrane' lies within 2.50 px")
+
+    def test_images_where_it_is_missed_are_counted(self, lines):
+        assert "finds nothing of what they hold: membrane in 2 of 4." in lines["Where it fails"]
 
 
 class TestProbabilities:

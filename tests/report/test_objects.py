@@ -83,3 +83,12 @@ def test_the_image_shows_where_there_is_no_object():
     picture = object_overlay(image, objects, objects.astype(np.uint8))
     assert (picture[:, :2] == 200).all()
     assert (picture[:, 2:] != 200).any(axis=2).all()
+
+
+def test_where_nothing_counts_no_outline_is_drawn():
+    true = np.ones((9, 9), np.int32)
+    kinds_of = np.full((9, 9), KINDS.index("found"), np.uint8)
+    kinds_of[:, :4] = KINDS.index("ignored")
+    picture = paint_kinds(kinds_of, np.pad(true[1:-1, 1:-1], 1), true)
+    assert (picture[:, :4] == OBJECT_COLOURS["ignored"]).all()
+    assert (picture[1, 5] == 255).all()

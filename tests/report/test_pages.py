@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from uvala.errors import StorageError
-from uvala.report.content import Case, Example
+from uvala.report.content import Example, ShownCase
 from uvala.report.pages import render, write_report
 
 SECTIONS = ["worst", "scores", "images", "method", "curves", "data", "training", "use"]
@@ -219,7 +219,7 @@ class TestSize:
 
         def grain(name):
             truth = random.integers(0, 2, (1024, 1024), dtype=np.uint8)
-            return Case(
+            return ShownCase(
                 name, random.integers(0, 256, (3, 1024, 1024), dtype=np.uint8), truth, truth[::-1].copy(), 0.5
             )
 
@@ -251,7 +251,7 @@ class TestSize:
 
     def test_254_classes_fit(self, look, make):
         truth = np.arange(254, dtype=np.uint8).repeat(9).reshape(18, 127)
-        case = Case("a.png", truth[None], truth, np.roll(truth, 1, axis=1), None)
+        case = ShownCase("a.png", truth[None], truth, np.roll(truth, 1, axis=1), None)
         page = look(make([case], names=[f"class {number}" for number in range(254)]))
         assert "class 253" in page.words
         assert len(page.html) < 500_000

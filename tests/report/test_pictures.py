@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvala.report.content import Case, Example
+from uvala.report.content import Example, ShownCase
 from uvala.report.pictures import case_pictures, css, overlay_picture, palette
 
 NAMES = ("background", "cell")
@@ -23,7 +23,7 @@ def wrong_at(size, top, left, side=60):
     """A case that is wrong in one square only."""
     truth = np.zeros(size, np.uint8)
     truth[top : top + side, left : left + side] = 1
-    return Case("a.png", np.full((1, *size), 90, np.uint8), truth, np.zeros_like(truth), 0.5)
+    return ShownCase("a.png", np.full((1, *size), 90, np.uint8), truth, np.zeros_like(truth), 0.5)
 
 
 def shown(case):
@@ -56,7 +56,7 @@ class TestCasePictures:
 
     def test_without_errors_the_part_with_most_objects_is_shown(self):
         wrong = wrong_at((2000, 2000), 1500, 200)
-        pictures = shown(Case("a", wrong.image, wrong.truth, wrong.truth, 1.0))
+        pictures = shown(ShownCase("a", wrong.image, wrong.truth, wrong.truth, 1.0))
         assert pictures.part.endswith("where most objects are")
         truth = pixels(pictures.panels[1][1]).astype(int)
         assert np.abs(truth - truth[0, 0]).max() > 20
@@ -67,7 +67,7 @@ class TestCasePictures:
         truth[:300, :300] = 255
         prediction = np.zeros_like(truth)
         prediction[:300, :300] = 1
-        pictures = shown(Case("a", case.image, truth, prediction, 0.5))
+        pictures = shown(ShownCase("a", case.image, truth, prediction, 0.5))
         keys = {key.name: key.colour for key in pictures.errors}
         missed = (pixels(pictures.panels[3][1]) == _rgb(keys["missed"])).all(axis=2)
         assert missed.sum() == 60 * 60
@@ -75,7 +75,7 @@ class TestCasePictures:
     def test_the_legend_holds_the_classes_that_are_there(self):
         names = [f"class {number}" for number in range(5)]
         truth = np.full((20, 20), 3, np.uint8)
-        case = Case("a", np.zeros((1, 20, 20), np.uint8), truth, np.zeros_like(truth), 0.0)
+        case = ShownCase("a", np.zeros((1, 20, 20), np.uint8), truth, np.zeros_like(truth), 0.0)
         keys = case_pictures(case, names, palette(names)).classes
         assert [key.name for key in keys] == ["class 0", "class 3"]
 
@@ -84,11 +84,11 @@ class TestCasePictures:
     def test_any_kind_of_image_is_shown(self, channels, dtype):
         image = np.random.default_rng(0).integers(0, 200, (channels, 30, 40)).astype(dtype)
         truth = np.zeros((30, 40), np.uint8)
-        assert len(shown(Case("a", image, truth, truth, None)).panels) == 4
+        assert len(shown(ShownCase("a", image, truth, truth, None)).panels) == 4
 
     def test_one_pixel_is_enough(self):
         one = np.zeros((1, 1), np.uint8)
-        assert shown(Case("a", one[None], one, one, None)).panels[0][1].size == (1, 1)
+        assert shown(ShownCase("a", one[None], one, one, None)).panels[0][1].size == (1, 1)
 
 
 class TestOverlayPicture:

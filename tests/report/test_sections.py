@@ -41,9 +41,15 @@ class TestObjects:
             "merged": "9",
         }
 
+    def test_images_without_any_object_are_counted(self, scores):
+        objects = scores.objects.model_copy(update={"images_absent": 2})
+        words = object_section(scores.model_copy(update={"objects": objects}))["absent"]
+        assert words == "2 images without any object, true or predicted: left out of means."
+
     def test_recall_by_size_is_drawn(self, scores):
         chart = object_section(scores)["charts"][1].svg
         assert "12 to 60 pixels: 28 of 40 found" in chart
+        assert "to 300" in chart
         assert ">70%</text>" in chart
 
 
@@ -52,6 +58,23 @@ class TestCells:
         chart = partition_section(scores)["charts"][0].svg
         assert "best 0.900" in chart
         assert "the model's own, 0.52" in chart
+
+    def test_images_without_a_true_cell_are_counted(self, scores):
+        cells = scores.partition.model_copy(update={"images_absent": 1})
+        words = partition_section(scores.model_copy(update={"partition": cells}))["absent"]
+        assert words == "1 image without any true cell: left out of means."
+
+    def test_of_masks_without_probabilities_no_empty_chart_is_drawn(self, scores):
+        bare = scores.partition.plain.model_copy(
+            update={"thresholds": (), "best_v_rand": None, "best_v_info": None}
+            | {name: () for name in ("v_rand", "v_rand_split", "v_rand_merge")}
+            | {name: () for name in ("v_info", "v_info_split", "v_info_merge")}
+        )
+        cells = scores.partition.model_copy(update={"plain": bare, "thinned": bare})
+        section = partition_section(scores.model_copy(update={"partition": cells}))
+        assert section["charts"] == []
+        assert section["rows"][0]["words"] == "the cells as they were predicted"
+        assert not [row for row in section["rows"] if "model" in row["words"]]
 
     def test_thinned_and_not_are_both_given(self, scores):
         words = [row["words"] for row in partition_section(scores)["rows"]]

@@ -112,7 +112,16 @@ class TestVerdict:
 
     def test_no_score_is_said(self):
         assert sentences.verdict(None, 0, "test", "val") == "This run has no scores yet."
-        assert "No class could be scored on 2 images" in sentences.verdict(None, 2, "test", "val")
+        assert sentences.verdict(None, 2, "test", "val") == "No score on 2 images without any class to score."
+        assert sentences.verdict(None, 1, "test", "val", "V_rand", "membranes").endswith(
+            "without any true cell."
+        )
+
+    @pytest.mark.parametrize("subset", ["test", "val", "train", "all"])
+    def test_of_a_model_of_which_nothing_is_known_nothing_is_said(self, subset):
+        assert sentences.verdict(0.94, 6, subset, None) == "Mean Dice 0.940 on 6 images."
+        assert "train" not in sentences.role(subset, None).replace("the train subset", "")
+        assert sentences.caveats(6, subset, None) == []
 
 
 class TestCaveats:
@@ -124,6 +133,10 @@ class TestCaveats:
 
     def test_selecting_and_scoring_on_the_same_images_flatters(self):
         assert "slightly flattering" in " ".join(sentences.caveats(20, "val", "val"))
+
+    def test_all_that_these_images_chose_is_named(self):
+        said = sentences.caveats(20, "val", "val", ("the best weights", "the temperature"))
+        assert said[0].startswith("These images chose the best weights and the temperature, so")
 
     def test_scoring_training_images_says_nothing_about_new_ones(self):
         assert "how well it remembers" in " ".join(sentences.caveats(20, "train", "val"))

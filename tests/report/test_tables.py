@@ -51,6 +51,40 @@ def test_images_without_a_score_are_no_dots_but_are_mentioned(tables):
     assert "1 image without any class to score" in tables["spread"]
 
 
+@pytest.mark.parametrize(
+    ("task", "main", "lacking"),
+    [
+        ("semantic", "dice", "any class to score"),
+        ("instances", "ap", "any object, true or predicted"),
+        ("membranes", "v_rand", "any true cell"),
+    ],
+)
+def test_what_an_image_without_a_score_lacks_depends_on_the_task(task, main, lacking):
+    scores = evaluate([("a", PREDICTION, TRUTH), ("b", PREDICTION, TRUTH)], NAMES, "test")
+    images = [
+        image.model_copy(update={"measures": {main: value}})
+        for image, value in zip(scores.images, (0.5, None), strict=True)
+    ]
+    scores = scores.model_copy(update={"task": task, "main": main, "images": tuple(images)})
+    assert (
+        f"1 image without {lacking}: left out here."
+        in score_tables(scores, NAMES, palette(NAMES), {})["spread"]
+    )
+
+
+def test_a_mean_of_images_is_told_from_a_score_of_all_objects(tables, make, complete):
+    pooled = {
+        task: score_tables(complete(make(), task).scores, NAMES[:2], palette(NAMES[:2]), {})["pooled"]
+        for task in ("semantic", "instances", "membranes")
+    }
+    assert pooled["instances"] == (
+        "The heading's AP counts all objects of all images together; the diamond is the mean of the images'"
+        " own APs."
+    )
+    assert "all pixels of all images" in pooled["semantic"]
+    assert pooled["membranes"] == ""
+
+
 def test_of_many_classes_only_the_costliest_confusions_are_listed():
     names = [f"class {number}" for number in range(40)]
     truth = np.arange(40, dtype=np.uint8).repeat(3).reshape(4, 30)
@@ -67,3 +101,14 @@ def test_of_many_classes_only_the_costliest_confusions_are_listed():
 def test_columns_that_no_class_has_a_value_for_are_left_out(tables):
     assert [title for _, title in tables["columns"]][:2] == ["Precision", "Recall"]
     assert all(any(row[key] != "\N{EN DASH}" for row in tables["classes"]) for key, _ in tables["columns"])
+
+
+def test_of_a_single_image_there_is_no_other_mean(make, make_case, complete):
+    scores = complete(make([make_case("a.png")])).scores
+    assert score_tables(scores, NAMES[:2], palette(NAMES[:2]), {})["pooled"] == ""
+
+
+def test_each_sentence_on_how_it_was_measured_stands_alone(make):
+    scores = make().scores.model_copy(update={"policy": "One. 'Two' here.\nThree, e.g. four. Five."})
+    tables = score_tables(scores, NAMES[:2], palette(NAMES[:2]), {})
+    assert tables["policy"] == ["One.", "'Two' here.", "Three, e.g. four.", "Five."]

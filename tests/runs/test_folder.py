@@ -40,6 +40,19 @@ def test_weights_that_do_not_fit_are_refused(disc_run, tmp_path, content):
         open_run(tmp_path).model()
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("tpu", "'cpu'"), ("cuda:x", "'cuda'"), ("cuda:", "'cuda'"), ("auto:1", "'auto'"), ("gpu", "'cpu'")],
+)
+def test_what_is_no_device_suggests_the_nearest(name, advice):
+    with pytest.raises(RunError, match=rf"^found device '{name}'; .*did you mean {advice}\?$"):
+        pick_device(name)
+
+
+def test_the_processor_is_always_there():
+    assert pick_device("cpu") == torch.device("cpu")
+
+
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(RunError, match="leave --device at auto"):
         pick_device(f"cuda:{torch.cuda.device_count()}")

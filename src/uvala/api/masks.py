@@ -1,14 +1,13 @@
 """What lies in a folder, scored: a run, or masks that any tool made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from uvala.api.evaluation import Evaluation
 from uvala.api.paired import holds_masks, paired_files
 from uvala.api.run import load_run
-from uvala.api.scoring import Gallery, evaluation_settings, score_masks
+from uvala.api.scoring import Gallery, Settings, evaluation_settings, score_masks
 from uvala.api.subsets import samples_of
 from uvala.data.dataset import read_dataset
 from uvala.data.split_lists import decided_sides
@@ -23,7 +22,7 @@ def evaluate_masks(
     subset: str | None = None,
     split: str | Path | None = None,
     region: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Scores of the masks in a folder on a data set with masks; nothing is written.
@@ -38,7 +37,7 @@ def evaluate_masks(
     if subset is None:
         subset = "test" if "test" in sides.values() else "all"
     samples = samples_of(dataset, subset, sides, "; ".join(origin) or "the data set has no split")
-    gallery, regions = Gallery(dataset.encoding.num_classes), None
+    gallery, regions = Gallery(), None
     if region is not None:
         regions = paired_files(Path(region).expanduser(), dataset, samples, what="fields of view")
     scores = score_masks(
@@ -61,7 +60,7 @@ def evaluate_path(
     subset: str | None = None,
     split: str | Path | None = None,
     region: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:

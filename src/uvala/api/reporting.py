@@ -1,5 +1,6 @@
 """What the report of a run shows, gathered from the run folder, the data and the scores."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ import uvala
 from uvala.api.gallery import Gallery
 from uvala.data.dataset import Dataset
 from uvala.evaluation.scores import Scores
+from uvala.evaluation.verdict import verdict
 from uvala.log import read_events
 from uvala.report.measures import image_values
 from uvala.report.pages import Card, Example, ReportData, write_report
+from uvala.report.sentences import listed, plural
 from uvala.runs.folder import RunFolder
 
 __all__ = ["write_masks_report", "write_run_report"]
@@ -29,6 +32,9 @@ def write_run_report(
     page says which images were scored, and leaves out what is not known.
     """
     events = list(read_events(run.log_path))
+    if path is not None:
+        # what was noticed while training, of the images that were scored then, is not about these scores
+        events = [event for event in events if event["event"] != "warning"]
     page = replace(
         _of_data(dataset, scores, gallery),
         card=_facts(run, dataset),
@@ -37,6 +43,8 @@ def write_run_report(
         ],
         events=events,
     )
+    if not run.card.data.imported:
+        page = replace(page, **_of_known_training(run, scores))
     if _trained_on(run, dataset):
         page = replace(page, **_of_training_data(run, dataset))
     write_report(path or run.report_path, page)
@@ -56,7 +64,8 @@ def _of_data(dataset: Dataset, scores: Scores, gallery: Gallery) -> ReportData:
         data_notes=dataset.notes,
         scores=scores,
         score_subset=scores.subset,
-        selecting_subset="val",
+        selecting_subset=None,
+        warnings=verdict(scores),
         worst=gallery.ranked(),
         typical=gallery.typical(_middle(scores)),
         best=gallery.best(),
@@ -64,6 +73,28 @@ def _of_data(dataset: Dataset, scores: Scores, gallery: Gallery) -> ReportData:
         samples_scored=True,
         scored_data=_short(dataset.root),
     )
+
+
+def _of_known_training(run: RunFolder, scores: Scores) -> dict[str, Any]:
+    """The fields of a `ReportData` that tell what the scored images were to the run.
+
+    A subset may be called what it is not to this run: its images are looked for among those it has used.
+    """
+    chosen = ["the best weights"]
+    if run.card.temperature != 1.0:
+        chosen.append("the temperature of its probabilities")
+    if run.card.objects.images and scores.objects is not None:
+        chosen.append("how objects are found")
+    sides = {run.contents.get(name): side for side in ("val", "train") for name in getattr(run.split, side)}
+    uses = Counter(sides.get(image.content, "test") for image in scores.images)
+    if not run.contents or set(uses) <= {scores.subset}:
+        return {"selecting_subset": "val", "chosen": chosen}
+    said = [f"{uses['train']:,} trained the model"] * bool(uses["train"])
+    said += [f"{uses['val']:,} chose {listed(chosen)}"] * bool(uses["val"])
+    if not said:
+        return {}
+    of = plural(len(scores.images), "scored image")
+    return {"warnings": [f"Of {of}, {listed(said)}: to these, the score is flattering.", *verdict(scores)]}
 
 
 def _of_training_data(run: RunFolder, dataset: Dataset) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from uvala.api.evaluation import Evaluation
 from uvala.api.paired import paired_files
-from uvala.api.scoring import Gallery, evaluation_settings, score_samples
+from uvala.api.scoring import Gallery, Settings, evaluation_settings, score_samples
 from uvala.api.subsets import require_subset, samples_of
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.split_lists import decided_sides
@@ -125,8 +125,7 @@ class Run:
         tolerance, settings: as in `EvaluationConfig`. out: a folder for scores.json, scores.csv and
         report.html; None writes nothing.
         """
-        named = {"task": task, "spacing": spacing, "unit": unit, "tolerance": tolerance}
-        config = {**(settings or {}), **{name: value for name, value in named.items() if value is not None}}
+        config = evaluation_settings(settings, task=task, spacing=spacing, unit=unit, tolerance=tolerance)
         evaluation = self.evaluation(
             data, subset=subset, split=split, region=region, settings=config, progress=progress
         )
@@ -141,7 +140,7 @@ class Run:
         subset: str | None = None,
         split: str | Path | None = None,
         region: str | Path | None = None,
-        settings: Mapping[str, Any] | None = None,
+        settings: Settings | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
         """The scores as `evaluate` makes them, with the pictures that a report wants; nothing is written."""
@@ -153,7 +152,7 @@ class Run:
         regions = None
         if region is not None:
             regions = paired_files(Path(region).expanduser(), dataset, samples, what="fields of view")
-        gallery = Gallery(self.card.network.num_classes)
+        gallery = Gallery()
         scores = score_samples(
             self.predictor,
             dataset,

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from uvala.api.gallery import Gallery
 from uvala.api.paired import read_region
-from uvala.arrays import ClassMap, ImageArray
+from uvala.arrays import IGNORE, ClassMap, ImageArray
 from uvala.config import build
 from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
@@ -16,14 +18,18 @@ from uvala.evaluation.evaluate import MAIN, evaluate
 from uvala.evaluation.scores import ImageScore, Scores
 from uvala.evaluation.task import LOOKED_AT, FoundTask, find_task
 from uvala.images.read import Source, read_mask
+from uvala.instances.components import connected_components
 from uvala.prediction.engine import Predictor
-from uvala.report import content
+from uvala.report.content import ShownCase
 from uvala.runs.card import ObjectCard
 
-__all__ = ["Gallery", "evaluation_settings", "score_masks", "score_samples", "task_of"]
+__all__ = ["Gallery", "Settings", "evaluation_settings", "score_masks", "score_samples", "task_of"]
 
 Sources = Mapping[str, Source]
 """A file for each image, by its sample's name."""
+
+Settings = EvaluationConfig | Mapping[str, Any]
+"""The settings of an evaluation, or some of them by name."""
 
 _METHODS = {
     "components": "what hangs together",
@@ -32,10 +38,16 @@ _METHODS = {
     "distance": "grown from the middle that a predicted distance shows",
 }
 
+_PLAIN = "what hangs together: these masks tell foreground from background and number no objects"
 
-def evaluation_settings(settings: Mapping[str, Any] | None = None, **named: Any) -> EvaluationConfig:
+_MEASURES = {"ap": "mean AP", "v_rand": "V_rand"}
+
+
+def evaluation_settings(settings: Settings | None = None, **named: Any) -> EvaluationConfig:
     """The settings of an evaluation: those given, and of the named ones those that are not None."""
     known = {name: value for name, value in named.items() if value is not None}
+    if isinstance(settings, EvaluationConfig):
+        settings = settings.model_dump(exclude_unset=True)
     return build(EvaluationConfig, {**(settings or {}), **known}, where="the settings of the evaluation")
 
 
@@ -48,6 +60,7 @@ def task_of(dataset: Dataset, samples: Sequence[Sample], config: EvaluationConfi
         dataset.encoding.num_classes,
         numbered=dataset.encoding.kind == "instances",
         wish=None if wish == "auto" else wish,
+        class_names=dataset.encoding.names,
     )
 
 
@@ -100,21 +113,27 @@ def score_masks(
 ) -> Scores:
     """Scores of masks that any tool made for `samples`, in the encoding of the data set's own masks.
 
-    masks: of each sample, the file. Probabilities are not known, so nothing is said of them.
+    masks: of each sample, the file. Probabilities are not known, so nothing is said of them. Where truth
+    numbers objects and none of the masks has more than one value beside 0 (0/1, 0/255), they tell foreground
+    from background and no more: their objects are what hangs together.
     """
     config = settings or EvaluationConfig()
     task = task_of(dataset, samples, config)
+    numbers = dataset.encoding.kind == "instances"
+    plain = numbers and len(_values([masks[sample.name] for sample in samples])) < 2
 
     def case_of(sample: Sample, image: ImageArray) -> Case:
         source = masks[sample.name]
         raw = read_mask(source)
         case = _case(dataset, sample, dataset.encoding.decode(raw, str(source)), task, regions)
-        if dataset.encoding.kind != "instances":
+        if not numbers:
             return case
+        if plain:
+            return replace(case, objects=connected_components(case.prediction == 1))
         return replace(case, objects=dataset.encoding.labels(raw, str(source)))
 
     work = _Work(dataset, samples, case_of, gallery, progress=progress)
-    return work.scores(dataset.encoding.names, subset, config, task, Method())
+    return work.scores(dataset.encoding.names, subset, config, task, Method(words=_PLAIN if plain else ""))
 
 
 @dataclass
@@ -163,10 +182,11 @@ class _Work:
         if self.gallery is None:
             return
         self.gallery.add(
-            content.Case(
+            ShownCase(
                 name=case.name,
                 image=picture,
-                truth=case.truth,
+                # nothing counts outside the region, to the page as to the scores
+                truth=case.truth if case.region is None else np.where(case.region, case.truth, IGNORE),
                 prediction=case.prediction,
                 mean_dice=image.mean_dice,
                 true_objects=case.true_objects,
@@ -174,6 +194,16 @@ class _Work:
                 score=main,
             )
         )
+
+
+def _values(sources: Sequence[Source]) -> set[int]:
+    """The values beside 0 of some masks; no more than two of them are looked for."""
+    found: set[int] = set()
+    for source in sources:
+        found |= set(np.unique(read_mask(source).values).tolist()) - {0}
+        if len(found) > 1:
+            break
+    return found
 
 
 def _case(
@@ -199,5 +229,6 @@ def _words(card: ObjectCard) -> str:
     if settings.min_size:
         words += f", of {settings.min_size} pixels or more"
     if card.images:
-        words += f"; settings chosen on {card.images} validation images by {card.measure}"
+        measure = _MEASURES.get(card.measure, card.measure)
+        words += f"; settings chosen on {card.images} validation images by {measure}"
     return words

@@ -283,7 +283,7 @@ def _score(
     over: Callable[[], bool],
 ) -> Scores:
     """Score the best weights on `samples` until `over()`, and write scores and report."""
-    gallery = Gallery(run.card.network.num_classes)
+    gallery = Gallery()
     scores = score_samples(
         Predictor(run, str(device)),
         dataset,
@@ -439,7 +439,8 @@ def _table(dataset: Dataset) -> tuple[tuple[str, str, float, int], ...]:
 def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{platform.machine()}, {threads} thread{'s' * (threads != 1)}"
 
 
 def _reading(say: EventLog) -> Callable[[int, int], None]:

@@ -21,10 +21,12 @@ def command(
     ] = None,
 ) -> None:
     """Say which of two runs is better on the images that both scored, by how much, and if it is noise."""
+    from uvala.cli.outputs import check_outputs
     from uvala.cli.terminal import console
     from uvala.evaluation.compare import compare, read_scores
     from uvala.evaluation.compare_text import comparison_text, distinct_names
 
+    check_outputs(files={"--json": json})
     comparison = compare(read_scores(run_a), read_scores(run_b), distinct_names(run_a, run_b))
     console.print(comparison_text(comparison), markup=False, soft_wrap=True)
     if json is not None:

@@ -49,7 +49,7 @@ def command(
         Path | None,
         typer.Option(
             help="Folder for scores.json, scores.csv and report.html; default RUN/evaluations/DATA-SUBSET, "
-            "none for a folder of masks.",
+            "or -2, -3 ... where that holds an evaluation of something else; none for a folder of masks.",
             metavar="DIR",
         ),
     ] = None,
@@ -63,11 +63,15 @@ def command(
 ) -> None:
     """Score a run, or masks of any tool, on images with masks: what fits the task first, then all else."""
     from uvala.api.masks import evaluate_path
+    from uvala.api.scoring import evaluation_settings
+    from uvala.cli.outputs import check_outputs
     from uvala.cli.terminal import console, counting
     from uvala.evaluation.tables import table, write_csv
     from uvala.evaluation.verdict import verdict
 
-    named = {"task": task, "spacing": spacing, "unit": unit, "tolerance": tolerance}
+    settings = evaluation_settings(task=task, spacing=spacing, unit=unit, tolerance=tolerance)
+    check_outputs(files={"--json": json, "--csv": csv}, folders={"--out": out})
+    _check_scorable(run)
     with counting("scoring") as progress:
         evaluation = evaluate_path(
             run,
@@ -75,7 +79,7 @@ def command(
             subset=subset,
             split=split,
             region=region,
-            settings={name: value for name, value in named.items() if value is not None},
+            settings=settings,
             device=device,
             progress=progress,
         )
@@ -90,3 +94,19 @@ def command(
     if folder is not None:
         names = ", ".join(file.name for file in evaluation.write(folder))
         console.print(f"written  {names} in {folder}", markup=False, soft_wrap=True)
+
+
+def _check_scorable(path: Path) -> None:
+    """RunError for a folder that is there and is neither a run nor masks: both are possible, so say so."""
+    from uvala.api.paired import holds_masks
+    from uvala.errors import RunError
+
+    runs = any(path.glob("card.json")) or any(path.glob("*/card.json"))
+    if path.is_dir() and not runs and not holds_masks(path):
+        filled = any(path.iterdir())
+        raise RunError(
+            found=f"{path}, which {'holds neither a run nor masks alone' if filled else 'is empty'}",
+            expected="a run folder, made by `uvala train`, or a folder of predicted masks named "
+            "like the images",
+            fix="give the folder that --out of `uvala train` or `uvala predict` named, or that of your masks",
+        )

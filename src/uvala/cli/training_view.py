@@ -1,5 +1,6 @@
 """A training on the terminal: what was understood, a bar that moves, and what came of it."""
 
+import shlex
 from pathlib import Path
 from types import TracebackType
 
@@ -54,7 +55,9 @@ class TrainingView:
         # not wrapped: a path is to be copied
         console.print(f"report   {path / 'report.html'}", markup=False, soft_wrap=True)
         console.print(
-            f"next     uvala predict {path} IMAGES --out predictions --overlay", markup=False, soft_wrap=True
+            f"next     uvala predict {shlex.quote(str(path))} IMAGES --out predictions --overlay",
+            markup=False,
+            soft_wrap=True,
         )
 
     def _draw(self, description: str, share: float, words: str) -> None:

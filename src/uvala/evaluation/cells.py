@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import LabelMap
 from uvala.evaluation.scores import Bounds, Measure, PartitionCurve, PartitionScores
-from uvala.metrics.partition_curves import partition_curve
+from uvala.metrics.partition_curves import PartitionCurve as ImageCurve
+from uvala.metrics.partition_curves import best_threshold, partition_curve
 from uvala.metrics.partitions import adapted_rand_error, v_info, v_rand, variation_of_information
 
 __all__ = ["THRESHOLDS", "Curves", "Interval", "cell_measures", "partition_scores"]
@@ -20,7 +22,7 @@ Interval = Callable[[NDArray[np.float64]], Bounds]
 """From a number per image (NaN: none) to the interval of their mean."""
 
 Counted = NDArray[np.bool_] | None
-_SCORES = ("v_rand", "v_info")
+_SCORES: tuple[Literal["v_rand", "v_info"], ...] = ("v_rand", "v_info")
 
 
 def cell_measures(objects: LabelMap, true_cells: LabelMap, counted: Counted) -> dict[str, float]:
@@ -39,62 +41,57 @@ def cell_measures(objects: LabelMap, true_cells: LabelMap, counted: Counted) -> 
 
 @dataclass
 class Curves:
-    """V_rand and V_info of each image over the thresholds.
-
-    images: float64 [2 scores, thresholds, 3 parts] each: the score, its split and its merge part; NaN for an
-    image without true cells or without probabilities.
-    """
+    """V_rand and V_info of each image over the thresholds; None of an image without probabilities."""
 
     thinned: bool
-    images: list[NDArray[np.float64]] = field(default_factory=list)
+    images: list[ImageCurve | None] = field(default_factory=list)
 
     def add(self, probability: NDArray[np.float32] | None, true_cells: LabelMap, counted: Counted) -> None:
         """Score an image's cells at each threshold. probability: of being cell, float [H, W]."""
-        if probability is None:
-            self.images.append(np.full((len(_SCORES), len(THRESHOLDS), 3), np.nan))
-            return
-        curve = partition_curve(
-            probability, true_cells, thresholds=THRESHOLDS, thinned=self.thinned, counted=counted
+        self.images.append(
+            None
+            if probability is None
+            else partition_curve(
+                probability, true_cells, thresholds=THRESHOLDS, thinned=self.thinned, counted=counted
+            )
         )
-        scores = (curve.v_rand, curve.v_info)
-        self.images.append(np.array([[(s, s.split, s.merge) for s in each] for each in scores], np.float64))
 
     @property
     def best(self) -> dict[str, NDArray[np.float64]]:
-        """Each image's scores at the threshold whose mean over the images is best, by the measures' names."""
+        """Each image's scores at the threshold whose mean over the images is best, by the measures' names.
+
+        NaN of an image without true cells or without probabilities; {} if no image has both.
+        """
         ending = "_best_thinned" if self.thinned else "_best"
         return {
-            f"{score}{ending}": np.array([image[row, self._at(row), 0] for image in self.images])
-            for row, score in enumerate(_SCORES)
-            if self._known
+            f"{name}{ending}": np.array(
+                [np.nan if curve is None else getattr(curve, name)[place] for curve in self.images],
+                np.float64,
+            )
+            for name in _SCORES
+            if self._scored
+            for place in [THRESHOLDS.index(best_threshold(self._scored, name).threshold)]
         }
 
     def summed_up(self, interval: Interval) -> PartitionCurve:
         """Means over the images; without any threshold if no image has probabilities and cells."""
-        names = [f"{score}{part}" for score in _SCORES for part in ("", "_split", "_merge")]
-        columns = np.moveaxis(self._mean, 1, 2).reshape(len(names), -1).tolist() if self._known else [()] * 6
-        found: dict[str, float | Bounds] = {}
-        for row, (score, values) in enumerate(zip(_SCORES, self.best.values(), strict=False)):
-            found[f"best_{score}"] = float(self._mean[row, self._at(row), 0])
-            found[f"best_{score}_threshold"] = THRESHOLDS[self._at(row)]
+        scored = self._scored
+        found: dict[str, bool | float | Sequence[float] | Bounds] = {"thinned": self.thinned}
+        found["thresholds"] = THRESHOLDS if scored else ()
+        for name in _SCORES:
+            parts = np.array([[(s, s.split, s.merge) for s in getattr(curve, name)] for curve in scored])
+            means = parts.mean(axis=0).T.tolist() if scored else [()] * 3
+            found |= {f"{name}{part}": row for part, row in zip(("", "_split", "_merge"), means, strict=True)}
+            found[f"best_{name}"] = None
+        for score, values in zip(_SCORES, self.best.values(), strict=False):
+            best = best_threshold(scored, score)
+            found |= {f"best_{score}": float(best.score), f"best_{score}_threshold": best.threshold}
             found[f"best_{score}_interval"] = interval(values)
-        return PartitionCurve.model_validate(
-            {"thinned": self.thinned, "thresholds": THRESHOLDS if self._known else ()}
-            | {"best_v_rand": None, "best_v_info": None}
-            | dict(zip(names, columns, strict=True))
-            | found
-        )
+        return PartitionCurve.model_validate(found)
 
     @property
-    def _known(self) -> bool:
-        return bool(self.images) and not all(np.isnan(image).all() for image in self.images)
-
-    @property
-    def _mean(self) -> NDArray[np.float64]:
-        return np.nanmean(self.images, axis=0)
-
-    def _at(self, row: int) -> int:
-        return int(self._mean[row, :, 0].argmax())
+    def _scored(self) -> list[ImageCurve]:
+        return [curve for curve in self.images if curve is not None and not np.isnan(curve.v_rand[0])]
 
 
 def partition_scores(
@@ -110,5 +107,5 @@ def partition_scores(
         v_info=by_name["v_info"].mean,
         adapted_rand_error=by_name["adapted_rand_error"].mean,
         variation_of_information=by_name["variation_of_information"].mean,
-        images_absent=by_name["v_rand"].absent,
+        images_absent=by_name["v_rand"].absent + by_name["v_rand"].undefined,
     )

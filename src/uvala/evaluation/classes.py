@@ -52,17 +52,21 @@ def pixel_measures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> 
 
 
 def class_states(confusion: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, State]:
-    """Whether each class is in truth, in the prediction, in both or in neither."""
+    """Whether each class is in truth, in the prediction, in both or in neither, by its name."""
     in_truth, predicted = confusion.sum(axis=1) > 0, confusion.sum(axis=0) > 0
     pairs = zip(in_truth.tolist(), predicted.tolist(), strict=True)
     return {name: _STATES[pair] for name, pair in zip(class_names, pairs, strict=True)}
 
 
 def pooled_intervals(images: Sequence[Image], resampling: Resampling) -> tuple[Bounds, Bounds]:
-    """Intervals of the mean Dice and of the mean IoU of the classes over all pixels together."""
+    """Intervals of the mean Dice and of the mean IoU of the classes over all pixels together.
+
+    A resample in which one of the classes is nowhere is left out: a mean over fewer classes is another score.
+    """
     table = np.stack([image.confusion for image in images])
-    mean_dice = resampling.of_sum(table, lambda counts: macro(dice(counts)))
-    return mean_dice, resampling.of_sum(table, lambda counts: macro(iou(counts)))
+    held = ~np.isnan(dice(table.sum(axis=0)))
+    mean_dice = resampling.of_sum(table, lambda counts: float(dice(counts)[held].mean()))
+    return mean_dice, resampling.of_sum(table, lambda counts: float(iou(counts)[held].mean()))
 
 
 def class_scores(
@@ -108,10 +112,9 @@ def _dice_interval(images: Sequence[Image], index: int, resampling: Resampling) 
 
 
 def _against_rest(confusion: NDArray[np.int64], index: int) -> NDArray[np.int64]:
-    """[2, 2]: the class and all others as one."""
+    """[2, 2]: the class and all others as one; true negatives are 0, so that all is 0 without the class."""
     hits, true, predicted = confusion[index, index], confusion[index].sum(), confusion[:, index].sum()
-    others = confusion.sum() - true - predicted + hits
-    return np.array([[others, predicted - hits], [true - hits, hits]], np.int64)
+    return np.array([[0, predicted - hits], [true - hits, hits]], np.int64)
 
 
 def _ranking(counts: ProbabilityCounts | None, num_classes: int) -> list[dict[str, float | None]]:

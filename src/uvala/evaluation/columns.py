@@ -34,8 +34,11 @@ def distance(value: float | None) -> str:
 
 
 def span(bounds: Bounds, digits: int = 3) -> str:
-    """The ends of an interval; a dash where there is none."""
-    return "-" if bounds is None else f"{bounds[0]:.{digits}f} to {bounds[1]:.{digits}f}"
+    """The ends of an interval, one number if they are written alike; a dash where there is none."""
+    if bounds is None:
+        return "-"
+    low, high = (f"{end:.{digits}f}" for end in bounds)
+    return low if low == high else f"{low} to {high}"
 
 
 def aligned(rows: Iterable[Row]) -> list[str]:
@@ -68,6 +71,9 @@ def measures_of(scores: Scores) -> dict[str, Measure]:
 
 
 def counts_of(measures: Sequence[Measure]) -> Iterator[Row]:
-    """Columns that say how many empty cases each measure stands on."""
-    for head in ("absent", "missed", "spurious"):
+    """Columns that say how many empty cases each measure stands on; undefined ones only if there are some."""
+    heads = ["absent", "missed", "spurious"]
+    if any(measure.undefined for measure in measures):
+        heads.append("undefined")
+    for head in heads:
         yield head, *(f"{getattr(measure, head):,}" for measure in measures)

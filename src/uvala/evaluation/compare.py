@@ -1,14 +1,15 @@
 """Two evaluations of the same images: which is better, by how much, and whether that is more than noise."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from uvala.config import Config
-from uvala.errors import DataError, RunError, did_you_mean
+from uvala.errors import DataError
+from uvala.evaluation.compare_files import read_scores
 from uvala.evaluation.scores import ImageScore, Measure, Scores
 from uvala.files import write_json
 from uvala.metrics.intervals import FEW_GROUPS, PairedDifference, holm, paired_difference
@@ -43,7 +44,11 @@ class MeasureDifference(Config):
     a_better: int = Field(description="images on which a is better")
     b_better: int
     alike: int
-    detectable: float | None = Field(description="true difference that as many images show in 4 of 5 cases")
+    equal: tuple[str, ...] = Field((), description="measures that are the same number on each image of both")
+    detectable: float | None = Field(
+        description="true difference that as many images show in 4 of 5 cases; None of fewer than 6 groups, "
+        "for which p cannot fall below 0.05"
+    )
 
     @property
     def better(self) -> int:
@@ -54,6 +59,11 @@ class MeasureDifference(Config):
     def is_noise(self) -> bool:
         """Whether chance explains the difference."""
         return self.p_value is None or self.p_value >= NOISE
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p that so many groups can have: that of a difference of the same sign in all."""
+        return min(1.0, 2.0 ** (1 - self.groups))
 
 
 class ImageDifference(Config):
@@ -113,27 +123,8 @@ def compare(a: Scores, b: Scores, names: tuple[str, str] = ("A", "B")) -> Compar
         compared=len(pairs),
         only_a=len(a.images) - len(pairs),
         only_b=len(b.images) - len(pairs),
-        notes=tuple(_notes(a, b, pairs, names)),
+        notes=tuple(_notes(a, b, pairs, names, main)),
     )
-
-
-def read_scores(path: str | Path) -> Scores:
-    """The scores in a run folder (its scores.json) or in a file that `uvala evaluate --json` wrote.
-
-    RunError if there are none.
-    """
-    path = Path(path).expanduser()
-    file = path / "scores.json" if path.is_dir() else path
-    if not file.is_file():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise RunError(
-            found=f"no scores at {file}",
-            expected="a run folder with scores.json, or a file written by `uvala evaluate --json`",
-            fix=f"run `uvala evaluate {path} DATA --json FILE` and give FILE"
-            if path.is_dir()
-            else did_you_mean(path.name, beside),
-        )
-    return Scores.from_json(file)
 
 
 def _same_images(ours: Sequence[ImageScore], theirs: Sequence[ImageScore]) -> list[Pair]:
@@ -162,12 +153,41 @@ def _tested(
     }
     name = a.main if a.main in both else "dice"
     comparable = [each for each in kinds if each in both and each != name and _same_scale(a, b, kinds[each])]
-    main = _difference(name, kinds.get(name), pairs)
-    others = [_difference(each, kinds[each], pairs) for each in comparable]
+    distinct = _distinct([name, *comparable], kinds, pairs)
+    main, *others = [
+        _difference(each, kinds.get(each), pairs).model_copy(update={"equal": equal})
+        for each, equal in distinct.items()
+    ]
     corrected = holm([np.nan if each.p_value is None else each.p_value for each in others])
     return main, tuple(
         each.model_copy(update={"p_holm": _known(p)}) for each, p in zip(others, corrected, strict=True)
     )
+
+
+def _distinct(
+    names: Sequence[str], kinds: Mapping[str, Measure], pairs: Sequence[Pair]
+) -> dict[str, tuple[str, ...]]:
+    """The first of each set of measures that are equal on each image of both, and the others of its set.
+
+    Of two classes, the recall of one is the specificity of the other: tested twice, it would only make the
+    correction stricter. A single number on all images of both says nothing of what the measures are.
+    """
+    first: dict[object, str] = {}
+    equal: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        kind = kinds.get(name)
+        sides = [
+            tuple(_rounded(_values(image).get(name)) for image in side) for side in zip(*pairs, strict=True)
+        ]
+        higher, unit = (True, "") if kind is None else (kind.higher_is_better, kind.unit)
+        key = (*sides, higher, unit) if len({*sides[0], *sides[1]}) > 1 else name
+        same = first.setdefault(key, name)
+        equal[same] = (*equal[same], name) if same != name else ()
+    return equal
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 9)  # two formulas of one number differ in the last digits
 
 
 def _difference(name: str, kind: Measure | None, pairs: Sequence[Pair]) -> MeasureDifference:
@@ -195,6 +215,7 @@ def _difference(name: str, kind: Measure | None, pairs: Sequence[Pair]) -> Measu
 
 def _numbers(found: PairedDifference) -> dict[str, float | None]:
     value, low, high = map(_known, found.difference)
+    can_be_told = 2.0 ** (1 - found.groups) < NOISE
     if found.groups < FEW_GROUPS:
         low = high = None  # as in an evaluation: it would promise too much
     return {
@@ -202,7 +223,7 @@ def _numbers(found: PairedDifference) -> dict[str, float | None]:
         "low": low,
         "high": high,
         "p_value": _known(found.p_value),
-        "detectable": _known(found.detectable),
+        "detectable": _known(found.detectable) if can_be_told else None,
     }
 
 
@@ -231,7 +252,9 @@ def _image_differences(pairs: Sequence[Pair], name: str) -> tuple[ImageDifferenc
     return tuple(sorted(found, key=lambda each: -abs(each.difference)))
 
 
-def _notes(a: Scores, b: Scores, pairs: Sequence[Pair], names: tuple[str, str]) -> Iterator[str]:
+def _notes(
+    a: Scores, b: Scores, pairs: Sequence[Pair], names: tuple[str, str], main: MeasureDifference
+) -> Iterator[str]:
     left_out = (len(a.images) - len(pairs), len(b.images) - len(pairs))
     for name, number in zip(names, left_out, strict=True):
         if number:
@@ -243,16 +266,18 @@ def _notes(a: Scores, b: Scores, pairs: Sequence[Pair], names: tuple[str, str]) 
             "or regions differ."
         )
     if a.main != b.main:
-        yield f"{names[0]} was scored as {a.task}, {names[1]} as {b.task}: the first one's measure decides."
+        yield f"{names[0]} was scored as {a.task}, {names[1]} as {b.task}: both are compared by {main.name}."
+    elif main.name != a.main:
+        yield f"Not both hold {a.main} of each image: they are compared by {main.name}."
     if (a.spacing, a.unit, a.tolerance) != (b.spacing, b.unit, b.tolerance):
         yield "The size of a pixel or the tolerance differ: measures that depend on them are not compared."
     if "train" in (a.subset, b.subset):
         yield "These are images that a run was trained on: they say little about new ones."
-    groups = len({image.group or place for place, (image, _) in enumerate(pairs)})
-    if groups < FEW_GROUPS:
+    if main.least_p >= NOISE and main.groups:
+        few = "for an interval, and p" if main.groups < FEW_GROUPS else "to tell a difference from noise: p"
         yield (
-            f"{groups} independent image{'s are' if groups != 1 else ' is'} too few for an interval, and p "
-            f"cannot fall below {2.0 ** (1 - groups):.2g}: score more of them."
+            f"{main.groups} independent image{'s are' if main.groups != 1 else ' is'} too few {few} cannot "
+            f"fall below {main.least_p:.2g}. Score more of them."
         )
 
 

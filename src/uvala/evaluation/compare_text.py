@@ -8,6 +8,7 @@ from uvala.evaluation.compare import NOISE, Comparison, MeasureDifference
 __all__ = ["comparison_sentence", "comparison_text", "distinct_names"]
 
 SHOWN_MEASURES, SHOWN_IMAGES = 40, 5  # the JSON file holds all
+HOLM = 6  # place of p (Holm) among the columns
 TITLES = {"dice": "Dice", "iou": "IoU", "ap": "AP", "v_rand": "V_rand", "v_info": "V_info"}
 
 
@@ -60,24 +61,52 @@ def comparison_text(comparison: Comparison) -> str:
 def _measure_lines(comparison: Comparison) -> list[str]:
     """A table of the measures, the main one first, and what its p-values mean."""
     others, shown = comparison.measures, comparison.measures[:SHOWN_MEASURES]
-    head = "mean over images", *comparison.names, "difference", "95% interval", "p", "p (Holm)", ""
-    rows = [_row(each, comparison.names) for each in (comparison.main, *shown)]
-    lines = _columns([head, *rows])
+    a, b = comparison.names
+    lines = [
+        f"difference: {b} minus {a}; the first line says by how much the better one is ahead, without a sign"
+    ]
     tests = sum(each.p_value is not None for each in others)
-    if tests > 1:
+    hopeless = _hopeless(comparison)
+    if hopeless:
+        lines.append(hopeless)
+    head = "mean over images", a, b, "difference", "95% interval", "p", "p (Holm)", ""
+    rows = [_row(each, comparison.names) for each in (comparison.main, *shown)]
+    # where no p (Holm) can be small, a column of them would read as if there had been a chance
+    columns = [place for place in range(len(head)) if place != HOLM or not hopeless]
+    lines += _columns([tuple(row[place] for place in columns) for row in (head, *rows)])
+    if tests > 1 and not hopeless:
         lines += [
             "",
             f"Beside {comparison.main.name}, {tests} measures are tested at once: by chance alone about "
             f"{max(1, round(NOISE * tests))} of them would have p < {NOISE}. p (Holm) accounts for that, and "
             f"'better' stands where it is below {NOISE}.",
         ]
+    twins = [f"{name} = {each.name}" for each in (comparison.main, *others) for name in each.equal]
+    if twins:
+        lines.append(f"Left out, for they are equal on each image: {', '.join(twins)}.")
     if len(others) > len(shown):
         lines.append(f"{len(others) - len(shown)} more measures are in the file that --json FILE writes.")
     return lines
 
 
+def _hopeless(comparison: Comparison) -> str:
+    """Why no p (Holm) can be small: the smallest p of so few images, times the measures that are tested."""
+    tested = [each for each in comparison.measures if each.p_value is not None]
+    least = len(tested) * min((each.least_p for each in tested), default=0.0)
+    if least < NOISE:
+        return ""
+    groups = max(each.groups for each in tested)
+    return (
+        f"{_plural(groups, 'independent image')} cannot show a difference in any of the "
+        f"{_plural(len(tested), 'measure')} beside {comparison.main.name}: their p, corrected for that number, "
+        f"cannot fall below {min(1.0, least):.2g}."
+    )
+
+
 def _power(main: MeasureDifference) -> str:
     """What would have been noticed."""
+    if main.detectable is None:
+        return f"None could be: p cannot fall below {main.least_p:.2g} for so few."
     return (
         f"A true difference of {main.detectable:.{_digits(main)}f}{_unit(main)} would be noticed in 4 of 5 "
         "comparisons on as many images."

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from uvala.config import Config
+from uvala.errors import ConfigError
 
 __all__ = ["EvaluationConfig", "TaskWish"]
 
@@ -37,17 +38,28 @@ class EvaluationConfig(Config):
     @field_validator("spacing", mode="before")
     @classmethod
     def _both_sides(cls, value: Any) -> Any:
-        """'0.5', '0.5,0.4', 0.5 and (0.5, 0.4) alike."""
+        """'0.5', '0.5,0.4', 0.5 and (0.5, 0.4) alike; ConfigError for what is no size."""
         parts = value.split(",") if isinstance(value, str) else value
-        sides = list(parts) if isinstance(parts, list | tuple) else [parts]
+        try:
+            sides = [float(part) for part in (parts if isinstance(parts, list | tuple) else [parts])]
+        except (TypeError, ValueError):
+            sides = []
+        if len(sides) not in (1, 2) or not all(0 < side < float("inf") for side in sides):
+            raise ConfigError(
+                found=f"spacing {value!r}",
+                expected="a size above 0, or two such as 0.5,0.4",
+                fix="give the size of a pixel as SIZE or ROW,COLUMN",
+            )
         return sides * 2 if len(sides) == 1 else sides
 
     @model_validator(mode="after")
     def _spacing_has_a_unit(self) -> Self:
-        if not all(0 < side < float("inf") for side in self.spacing):
-            raise ValueError("spacing is a size above 0, such as 0.5, or two: 0.5,0.4")
         if self.spacing != (1.0, 1.0) and self.unit == "px":
-            raise ValueError("name the unit of the spacing, too, such as --unit um")
+            raise ConfigError(
+                found=f"spacing {self.spacing[0]:g},{self.spacing[1]:g} without a unit",
+                expected="the unit that the size of a pixel is in",
+                fix="name it, too, such as --unit um",
+            )
         return self
 
     @property

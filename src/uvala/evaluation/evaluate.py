@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import ClassMap, LabelMap
-from uvala.config import build
+from uvala.config import build, override
 from uvala.errors import DataError, ShapeError
 from uvala.evaluation.case import Case, Method
 from uvala.evaluation.cells import Curves, cell_measures, partition_scores
 from uvala.evaluation.classes import class_scores, class_states, pixel_measures, pooled_intervals
 from uvala.evaluation.config import EvaluationConfig, TaskWish
-from uvala.evaluation.measures import Image, State, known, summed_up
+from uvala.evaluation.measures import Image, State, Whole, known, summed_up
 from uvala.evaluation.objects import ObjectTally
 from uvala.evaluation.outlines import outline_measures, topology_measures
 from uvala.evaluation.policy import policy_of
@@ -50,7 +50,7 @@ def evaluate(
     subset: str = "all",
     *,
     settings: EvaluationConfig | Mapping[str, Any] | None = None,
-    task: FoundTask | None = None,
+    task: FoundTask | TaskWish | None = None,
     method: Method | None = None,
     scored: Callable[[Case, ImageScore], None] | None = None,
 ) -> Scores:
@@ -58,17 +58,19 @@ def evaluate(
 
     cases: `Case`s, or (name, prediction, truth) with class indices uint8 [H, W] in the order of
     `class_names`. Pixels that truth marks with IGNORE, or that lie outside a case's region, count nowhere.
-    settings: an `EvaluationConfig`, or some of its fields by name. task: what the data ask for; None: what
-    the first cases do (the very first, if `cases` is no sequence). method: how predictions were made, for
-    the record. scored: called with each case, completed by what its objects are taken to be, and its scores.
+    settings: an `EvaluationConfig`, or some of its fields by name. task: what the data ask for, or its name;
+    None: what the first cases do (the very first, if `cases` is no sequence). method: how predictions were
+    made, for the record. scored: called with each case, completed by what its objects are taken to be, and
+    its scores.
 
     What happens to classes and objects that an image does not hold is written in `Scores.policy`. Raises
-    DataError if there are no cases, ShapeError with the image's name for arrays that do not fit.
+    DataError if there are no cases, ShapeError with the image's name for arrays that do not fit, ConfigError
+    if membranes are asked for where there are not two classes.
     """
     config = settings if isinstance(settings, EvaluationConfig) else _config(settings)
-    found, every = (
-        _look(cases, len(class_names), config.task) if task is None else (task, map(_as_case, cases))
-    )
+    if isinstance(task, str):
+        config, task = override(config, {"task": task}, where="the settings of the evaluation"), None
+    found, every = _look(cases, class_names, config.task) if task is None else (task, map(_as_case, cases))
     evaluation = _Evaluation(tuple(class_names), config, found, method or Method())
     for case in map(evaluation.completed, every):
         image = evaluation.add(case)
@@ -85,13 +87,17 @@ def evaluate(
 
 @dataclass
 class _Evaluation:
-    """The numbers of the images so far. numbered: whether truth numbers objects, or only names classes."""
+    """The numbers of the images so far.
+
+    numbered, given: whether truth, and the prediction, number objects, or only name classes.
+    """
 
     class_names: tuple[str, ...]
     config: EvaluationConfig
     task: FoundTask
     method: Method
     numbered: bool = True
+    given: bool = True
     images: list[Image] = field(default_factory=list)
     objects: ObjectTally = field(default_factory=ObjectTally)
     plain: Curves = field(default_factory=lambda: Curves(thinned=False))
@@ -117,6 +123,7 @@ class _Evaluation:
             return case
         cell = self.task.cell
         self.numbered &= case.true_objects is not None
+        self.given &= case.objects is not None
         probability = None if case.probabilities is None else case.probabilities[cell]
         return replace(
             case,
@@ -138,27 +145,33 @@ class _Evaluation:
         names, pair = self.class_names, (case.prediction, case.truth)
         counted = counted_pixels(case.truth, case.region)
         confusion = confusion_matrix(*pair, len(names), counted=counted)
-        measures, states = pixel_measures(confusion, names), class_states(confusion, names)
+        measures = pixel_measures(confusion, names)
+        wholes: dict[Whole, State] = {"pixels": "present" if confusion.any() else "absent"}
         if self.config.outlines:
             measures |= outline_measures(*pair, self.interest, names, self.config, counted)
         measures |= topology_measures(*pair, self.connected, names, counted)
         if self.task.task != "semantic":
-            measures |= self._object_measures(case, counted, states)
+            measures |= self._object_measures(case, counted, wholes)
         if case.probabilities is not None:
             measures |= self.probabilities.add(case.probabilities, case.truth, counted)
-        return Image(case.name, case.group, case.content, confusion, measures, states)
+        classes = class_states(confusion, names)
+        return Image(case.name, case.group, case.content, confusion, measures, classes, wholes)
 
     def _object_measures(
-        self, case: Case, counted: NDArray[np.bool_] | None, states: dict[str, State]
+        self, case: Case, counted: NDArray[np.bool_] | None, wholes: dict[Whole, State]
     ) -> dict[str, float]:
-        """The measures of objects and cells; `states` learns where there are some."""
+        """The measures of objects and cells; `wholes` learns where there are some."""
         assert case.objects is not None
         assert case.true_objects is not None
         pair = case.objects, case.true_objects
-        measures, states["objects"] = self.objects.add(*pair, case.foreground, counted)
+        measures, wholes["objects"] = self.objects.add(*pair, case.foreground, counted)
         if self.task.task == "membranes":
             measures |= cell_measures(*pair, counted)
-            states["cells"] = "absent" if np.isnan(measures["v_rand"]) else states["objects"]
+            drawn = wholes["objects"] in ("present", "spurious")
+            if np.isnan(measures["v_rand"]):
+                wholes["cells"] = "spurious" if drawn else "absent"
+            else:
+                wholes["cells"] = "present" if drawn else "missed"
             self.plain.add(case.foreground, case.true_objects, counted)
             self.thinned.add(case.foreground, case.true_objects, counted)
         return measures
@@ -239,7 +252,12 @@ class _Evaluation:
     def _objects(self, resampling: Resampling) -> ObjectScores | None:
         if not self.objects.counts:
             return None
-        return self.objects.scores(resampling, method=self.method.words, from_components=not self.numbered)
+        return self.objects.scores(
+            resampling,
+            method=self.method.words,
+            true_components=not self.numbered,
+            predicted_components=not self.given,
+        )
 
     def _partition(self, measures: Sequence[Measure], resampling: Resampling) -> PartitionScores | None:
         if self.task.task != "membranes":
@@ -256,7 +274,7 @@ def _as_case(case: Case | Plain) -> Case:
 
 
 def _look(
-    cases: Iterable[Case | Plain], num_classes: int, wish: TaskWish
+    cases: Iterable[Case | Plain], class_names: Sequence[str], wish: TaskWish
 ) -> tuple[FoundTask, Iterator[Case]]:
     """What the first cases ask for, and all cases; of an iterator only the first one, to hold no more."""
     enough = LOOKED_AT if isinstance(cases, Sequence) else 1
@@ -264,9 +282,10 @@ def _look(
     first = list(islice(every, enough))
     found = find_task(
         [case.truth for case in first],
-        num_classes,
+        len(class_names),
         numbered=any(case.true_objects is not None for case in first),
         wish=None if wish == "auto" else wish,
+        class_names=class_names,
     )
     return found, chain(first, every)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uvala.evaluation.resampling import Resampling
 from uvala.evaluation.scores import Measure
 
-__all__ = ["KINDS", "MOST_CLASSES", "Image", "Kind", "State", "kind_of", "known", "summed_up"]
+__all__ = ["KINDS", "MOST_CLASSES", "Image", "Kind", "State", "Whole", "kind_of", "known", "summed_up"]
 
 MOST_CLASSES = 40
 """With more classes than this, a class has no intervals: one takes 10 ms, and nobody reads them all."""
@@ -22,20 +22,23 @@ MOST_CLASSES = 40
 State = Literal["present", "absent", "missed", "spurious"]
 """Where a structure is: in truth and prediction, in neither, only in truth, only in the prediction."""
 
+Whole = Literal["objects", "cells", "pixels"]
+"""What else than a class can be absent from an image; pixels are if none of them counts."""
+
 
 @dataclass(frozen=True)
 class Kind:
     """What a measure is. of: what can be absent, missed or spurious; counts are kept, not averaged."""
 
     words: str
-    of: Literal["class", "objects", "cells", "pixels"] = "class"
+    of: Literal["class"] | Whole = "class"
     higher_is_better: bool = True
     distance: bool = False
     perfect: float = 1.0
     is_count: bool = False
 
 
-def _error(words: str, of: Literal["class", "objects", "cells", "pixels"] = "class") -> Kind:
+def _error(words: str, of: Literal["class"] | Whole = "class") -> Kind:
     return Kind(words, of, higher_is_better=False, perfect=0.0)
 
 
@@ -99,8 +102,8 @@ KINDS: Mapping[str, Kind] = {
 class Image:
     """What is kept of an image: its numbers.
 
-    measures: by name, NaN where the structure is absent. states: of each class by its name, of "objects", of
-    "cells" and of "pixels". confusion: int64 [K, K].
+    measures: by name, NaN where the structure is absent or the score undefined. classes: where each class is,
+    by its name. wholes: where objects, cells and counted pixels are. confusion: int64 [K, K].
     """
 
     name: str
@@ -108,7 +111,8 @@ class Image:
     content: str
     confusion: NDArray[np.int64]
     measures: dict[str, float]
-    states: dict[str, State]
+    classes: dict[str, State]
+    wholes: dict[Whole, State]
 
 
 def kind_of(name: str) -> Kind:
@@ -131,23 +135,33 @@ def summed_up(images: Sequence[Image], resampling: Resampling, unit: str) -> tup
 
 
 def _measure(name: str, images: Sequence[Image], resampling: Resampling, unit: str) -> Measure:
-    kind, structure = kind_of(name), name.partition("/")[2]
+    kind, of_class = kind_of(name), "/" in name
     values = np.array([image.measures.get(name, np.nan) for image in images])
-    # a class that borders only on ignored pixels has no distance, missed or not
-    scored = [image for image, value in zip(images, values, strict=True) if not np.isnan(value)]
-    states = [image.states.get(structure or kind.of) for image in scored]
-    present = values[~np.isnan(values)]
-    of_many = bool(structure) and len(images[0].confusion) > MOST_CLASSES
+    without, states = np.isnan(values), np.array([_state(image, name) for image in images])
+    present, absent = values[~without], int((without & (states == "absent")).sum())
+    either = np.append(present, [kind.perfect] * absent)
+    of_many = of_class and len(images[0].confusion) > MOST_CLASSES
     return Measure(
         name=name,
         words=kind.words,
         mean=float(present.mean()) if present.size else None,
         interval=None if of_many else resampling.of_mean(values),
-        mean_absent_as_perfect=float(np.where(np.isnan(values), kind.perfect, values).mean()),
+        mean_absent_as_perfect=float(either.mean()) if either.size else None,
         higher_is_better=kind.higher_is_better,
         unit=unit if kind.distance else "",
         images=present.size,
-        absent=values.size - present.size,
-        missed=states.count("missed"),
-        spurious=states.count("spurious"),
+        absent=absent,
+        missed=int((~without & (states == "missed")).sum()),
+        # the formulas of cells give no value without a true cell: those drawn there are counted all the same
+        spurious=int(((~without | (kind.of == "cells")) & (states == "spurious")).sum()),
+        undefined=values.size - present.size - absent,
     )
+
+
+def _state(image: Image, name: str) -> State:
+    """Where the structure is that a measure is of; of a mean over the classes, the counted pixels."""
+    of, _, class_name = name.partition("/")
+    if class_name:
+        return image.classes[class_name]
+    whole = KINDS[of].of
+    return image.wholes["pixels" if whole == "class" else whole]

@@ -49,15 +49,14 @@ class ObjectTally:
     ) -> tuple[dict[str, float], State]:
         """Score an image's objects: its measures, NaN without any object, and where there are objects.
 
-        objects, true_objects: integers [H, W], 0 outside. probability: of their class, by whose mean inside
-        an object COCO's AP ranks it; None: there is no such AP.
+        objects, true_objects: integers [H, W], 0 outside. probability: of their class, by whose mean over the
+        counted pixels of an object COCO's AP ranks it; None: there is no such AP.
         """
         found = overlaps(objects, true_objects, counted=counted)
         counts, sums, errors = object_counts(found), aggregated_jaccard(found), object_errors(found)
         if probability is not None:
-            means = (
-                ndimage.mean(probability, objects, found.predicted_ids) if found.predicted_ids.size else []
-            )
+            inside = objects if counted is None else np.where(counted, objects, 0)
+            means = ndimage.mean(probability, inside, found.predicted_ids) if found.predicted_ids.size else []
             self.ranked.append((found, np.asarray(means, np.float64)))
         numbers = {
             "true_objects": found.true_ids.size,
@@ -83,12 +82,21 @@ class ObjectTally:
         }
         return measures | self.errors[-1], _state(found)
 
-    def scores(self, resampling: Resampling, *, method: str, from_components: bool) -> ObjectScores:
-        """The object scores of all images, of which there is at least one."""
+    def scores(
+        self, resampling: Resampling, *, method: str, true_components: bool, predicted_components: bool
+    ) -> ObjectScores:
+        """The object scores of all images, of which there is at least one.
+
+        true_components, predicted_components: whether such objects are but what hangs together of a class.
+        """
         total = pooled(self.counts)
         table = np.stack(
             [np.stack([each.true_positives, _objects(each)]) for each in self.counts]
         )  # [N, 2, K]
+        matched = np.array([each.matched_iou[0] for each in self.counts])
+        pairs = np.column_stack([table[..., 0], matched])  # [N, 3]
+        areas = np.array([(each.intersection, each.union) for each in self.jaccard])
+        kinds = {"true": true_components, "predicted": predicted_components}
         coco = coco_average_precision(self.ranked) if self.ranked else None
         return ObjectScores(
             thresholds=IOU_THRESHOLDS,
@@ -102,17 +110,23 @@ class ObjectTally:
             ap50_interval=resampling.of_sum(table[..., 0], _ap),
             ap75_interval=resampling.of_sum(table[..., _AT_75], _ap),
             f1=tuple(map(known, total.f1)),
+            f1_interval=resampling.of_sum(pairs, _f1),
             panoptic_quality=known(float(total.pq[0])),
+            panoptic_quality_interval=resampling.of_sum(pairs, _pq),
             segmentation_quality=known(float(total.sq[0])),
+            segmentation_quality_interval=resampling.of_sum(pairs, _sq),
             recognition_quality=known(float(total.rq[0])),
+            recognition_quality_interval=resampling.of_sum(pairs, _f1),
             aggregated_jaccard=known(sum(self.jaccard, JaccardSums(0, 0)).score),
+            aggregated_jaccard_interval=resampling.of_sum(areas, _ap),
             coco_ap=None if coco is None else known(coco.ap),
             coco_ap50=None if coco is None else known(coco.ap50),
             coco_ap75=None if coco is None else known(coco.ap75),
             images_absent=sum(not _objects(each).any() for each in self.counts),
             sizes=self._sizes(),
             method=method,
-            from_components=from_components,
+            from_components=any(kinds.values()),
+            components=" and ".join(name for name, there in kinds.items() if there),
             **{
                 key: int(sum(each[name] for each in self.errors))
                 for key, name in (
@@ -147,10 +161,32 @@ def _objects(counts: ObjectCounts) -> NDArray[np.int64]:
     return counts.true_positives + counts.false_positives + counts.false_negatives
 
 
-def _ap(sums: NDArray[np.int64]) -> Any:
-    """AP of [2] or [2, K]: true positives, and objects with partners counted once; NaN without objects."""
+def _ap(sums: NDArray[Any]) -> Any:
+    """AP of [2] or [2, K]: true positives, and objects with partners counted once; NaN without objects.
+
+    Of the pixels of an intersection and a union likewise: AJI.
+    """
     hits, objects = sums
     return hits / np.where(objects > 0, objects, np.nan)
+
+
+def _f1(sums: NDArray[Any]) -> float:
+    """F1 of [3]: true positives, objects with partners once, IoU of the pairs; NaN without objects."""
+    hits, objects, _ = sums
+    return float(2 * hits / (hits + objects)) if objects else float("nan")
+
+
+def _sq(sums: NDArray[Any]) -> float:
+    """Mean IoU of the pairs, 0 without pairs; NaN without objects."""
+    hits, objects, matched = sums
+    if not objects:
+        return float("nan")
+    return float(matched / hits) if hits else 0.0
+
+
+def _pq(sums: NDArray[Any]) -> float:
+    """Panoptic quality, SQ x RQ."""
+    return _sq(sums) * _f1(sums)
 
 
 def _state(found: Overlaps) -> State:

@@ -10,39 +10,41 @@ _IGNORED = (
 )
 POLICY: Mapping[str, str] = {
     "pixels": (
-        "Dice, IoU, precision and recall are those of all pixels of the subset together; image Dice "
-        "is the mean over the images that hold the class in truth or prediction. An image that holds "
-        "it in neither is left out of that mean and counted as absent; 'absent as 1' is the mean with "
-        "such images counted as 1. A class that an image holds only in the truth (missed) or only in "
-        "the prediction (spurious) scores 0 there."
+        "Dice, IoU, precision and recall are those of all pixels of the subset together. Image Dice is "
+        "the mean over the images that hold the class in truth or prediction. An image that holds a "
+        "class in neither is left out of the class's image Dice and counted as absent. Image Dice "
+        "'absent as 1' counts absent images as 1. A class that an image holds only in the truth "
+        "(missed) or only in the prediction (spurious) has a Dice of 0 in that image. Specificity of a "
+        "class that is all of the truth is undefined and left out."
     ),
     "outlines": (
         "Distances between outlines are means over the images that hold the class in truth or "
-        "prediction. Where only one of the two holds it, the distance is the diagonal of the image "
-        "and NSD and boundary IoU are 0, so that a miss is worse than any hit. 'absent as 0' is the "
-        "mean with absent images counted as distance 0. Where a class borders only on pixels that do "
-        "not count, it has no outline, and no distance."
+        "prediction. Where only the truth or only the prediction of an image holds a class, the "
+        "distance is the diagonal of the image, and NSD and boundary IoU are 0, so that a miss is worse "
+        "than any hit. Distances 'absent as 0' count absent images as distance 0. A class that borders "
+        "only on pixels that do not count has no outline, and its distance is undefined and left out."
     ),
     "topology": (
         "clDice and the errors in pieces and holes are means over the images that hold the class in "
-        "truth or prediction; clDice is 0 where only one of the two holds it."
+        "truth or prediction. Where only the truth or only the prediction of an image holds a class, "
+        "clDice is 0."
     ),
     "objects": (
         "AP, F1, PQ and AJI are those of all objects of the subset together. An image without any "
-        "object, true or predicted, changes none of them and is counted as absent; in 'absent as 1' "
-        "of the mean over images it counts as 1. Where only the truth or only the prediction has "
-        "objects, an image scores 0. An object more than half of whose pixels are not counted is left "
-        "out."
+        "object, true or predicted, changes none of these scores and is counted as absent. Means over "
+        "images 'absent as 1' count images without any object as 1. An image of which only the truth "
+        "or only the prediction has objects scores 0. An object more than half of whose pixels are not "
+        "counted is left out."
     ),
     "partition": (
-        "V_rand and V_info are means over the images with a true cell; pixels of true membrane are "
-        "left out, and a pixel of a true cell that is predicted as membrane is a piece of its own, as "
-        "in the ISBI 2012 challenge. An image without a true cell has no score and is counted as "
-        "absent."
+        "V_rand and V_info are means over the images with a true cell. V_rand and V_info leave out "
+        "pixels of true membrane, and take a pixel of a true cell that is predicted as membrane as a "
+        "piece of its own, as in the ISBI 2012 challenge. An image without a true cell has no V_rand: "
+        "such an image is counted as spurious where cells are predicted, else as absent."
     ),
     "probabilities": (
         "Calibration error, Brier score and log loss are means over all counted pixels of the subset "
-        "together, so a large image weighs more; ROC AUC and average precision of a class that no "
+        "together, so a large image weighs more. ROC AUC and average precision of a class that no "
         "image holds are left out."
     ),
 }

@@ -35,8 +35,8 @@ class Resampling:
         )
         return _bounds(interval)
 
-    def of_sum(self, table: NDArray[np.int64], score: Callable[[NDArray[Any]], float]) -> Bounds:
-        """Interval of a score of summed counts. table: int64 [N, ...]; score: of a sum [...]."""
+    def of_sum(self, table: NDArray[Any], score: Callable[[NDArray[Any]], float]) -> Bounds:
+        """Interval of a score of summed counts. table: numbers [N, ...]; score: of a sum [...]."""
         counting = {group for group, counts in zip(self.groups, table, strict=True) if counts.any()}
         if len(counting) < FEW_GROUPS:
             return None

@@ -68,14 +68,28 @@ class Measure(Config):
         None, description="95% bootstrap interval of the mean, images (groups) resampled"
     )
     mean_absent_as_perfect: float | None = Field(
-        None, description="mean over all images, absent ones as if perfect"
+        None, description="the same with absent images as if perfect"
     )
     higher_is_better: bool = True
     unit: str = Field("", description="of a distance: 'px' or a physical one")
     images: int = Field(description="images that have a value")
     absent: int = Field(0, description="images without one: the structure is in neither truth nor prediction")
-    missed: int = Field(0, description="images where the structure is only in the truth: the worst value")
-    spurious: int = Field(0, description="images where it is only in the prediction: the worst value")
+    missed: int = Field(
+        0,
+        description="of `images`, those where the structure is only in the truth: 0 or the image's diagonal, "
+        "but for specificity and the measures of cells, which are what their formulas give",
+    )
+    spurious: int = Field(
+        0,
+        description="likewise, those where it is only in the prediction; such images have no value of the "
+        "measures of cells and are among `undefined` there",
+    )
+    undefined: int = Field(
+        0,
+        description="images without a value although the structure is there, left out of both means: "
+        "specificity of a class that is all of the truth, distance of an outline along ignored pixels only, "
+        "measures of cells where there are only predicted ones",
+    )
 
 
 class SizeRecall(Config):
@@ -101,10 +115,15 @@ class ObjectScores(Config):
     ap50_interval: Bounds = Field(None, description="of the AP at 0.5")
     ap75_interval: Bounds = Field(None, description="of the AP at 0.75")
     f1: tuple[float | None, ...] = Field((), description="2 TP / (2 TP + FP + FN)")
+    f1_interval: Bounds = Field(None, description="95% bootstrap interval of the F1 at 0.5")
     panoptic_quality: float | None = Field(None, description="PQ at IoU above 0.5")
+    panoptic_quality_interval: Bounds = None
     segmentation_quality: float | None = Field(None, description="SQ: mean IoU of the matches")
+    segmentation_quality_interval: Bounds = None
     recognition_quality: float | None = Field(None, description="RQ: F1 at IoU above 0.5")
+    recognition_quality_interval: Bounds = None
     aggregated_jaccard: float | None = Field(None, description="AJI over all images")
+    aggregated_jaccard_interval: Bounds = None
     coco_ap: float | None = Field(None, description="COCO's AP, IoU 0.5 to 0.95")
     coco_ap50: float | None = None
     coco_ap75: float | None = None
@@ -120,8 +139,25 @@ class ObjectScores(Config):
     sizes: tuple[SizeRecall, ...] = Field((), description="recall by size, ascending")
     method: str = Field("", description="how objects were found, in words")
     from_components: bool = Field(
-        False, description="the masks name classes only, so true objects are their connected components"
+        False, description="objects, true or predicted, are but the connected components of a class"
     )
+    components: Literal["", "true", "predicted", "true and predicted"] = Field(
+        "", description="which of them are, since only their classes were named"
+    )
+
+    @property
+    def components_words(self) -> str:
+        """Which objects are but connected components, as a sentence; empty if none are."""
+        if not self.from_components:
+            return ""
+        which = self.components or "true"  # evaluations of older versions say it of the true ones only
+        whose = {
+            "true": ("masks name", "a true object"),
+            "predicted": ("predictions name", "a predicted object"),
+            "true and predicted": ("masks and the predictions name", "one object"),
+        }
+        who, what = whose[which]
+        return f"The {who} classes only: what hangs together in them is taken as {what}."
 
 
 class PartitionCurve(Config):
@@ -153,7 +189,7 @@ class PartitionScores(Config):
     v_info: float | None = Field(None, description="likewise")
     adapted_rand_error: float | None = Field(None, description="1 - V_rand as scikit-image computes it")
     variation_of_information: float | None = Field(None, description="bits, split and merge parts added")
-    images_absent: int = 0
+    images_absent: int = Field(0, description="images without a true cell, whatever is predicted there")
 
 
 class CurvePoint(Config):

@@ -31,7 +31,7 @@ __all__ = ["table", "write_csv"]
 _MOST_CONFUSED = 12  # classes whose confusion matrix still fits
 _MAIN = {
     "semantic": ("mean Dice", "over all pixels of these images together, mean of the classes"),
-    "membranes": ("V_rand", "of the cells that the model finds, mean over the images; 1 is perfect"),
+    "membranes": ("V_rand", "of the predicted cells, mean over the images that hold true ones; 1 is perfect"),
     "instances": (
         "mean AP",
         "TP / (TP + FP + FN) of all objects of these images together, mean over IoU 0.50 to 0.95",

@@ -19,10 +19,10 @@ def verdict(scores: Scores) -> tuple[str, ...]:
     confusion = np.array(scores.confusion, np.int64)
     if not confusion.any():
         return ("No pixel was counted: the masks mark every pixel of these images as ignored.",)
-    names = scores.class_names
+    names, modelled = scores.class_names, scores.probabilities is not None
     return (
-        *_one_sided(confusion, names),
-        *_exchanged(confusion, names),
+        *_one_sided(confusion, names, modelled=modelled),
+        *_exchanged(confusion, names, modelled=modelled),
         *_constant(scores),
         *_objects(scores),
         *_threshold(scores),
@@ -54,14 +54,18 @@ def _threshold(scores: Scores) -> Iterator[str]:
     gain = partition.plain.best_v_rand - partition.v_rand
     if gain > _BETTER:
         yield (
-            f"Cells are cut at a threshold of {partition.chosen_threshold:.2f}, where V_rand is "
-            f"{partition.v_rand:.3f}; at {partition.plain.best_v_rand_threshold:.2f} it would be "
+            f"The model's own cells, found above a threshold of {partition.chosen_threshold:.2f}, have a "
+            f"V_rand of {partition.v_rand:.3f}; by a threshold alone, "
+            f"at {partition.plain.best_v_rand_threshold:.2f} it would be "
             f"{partition.plain.best_v_rand:.3f}. These images are not like those that it was chosen on."
         )
 
 
-def _one_sided(confusion: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the classes that occur at all, in truth and in prediction."""
+def _one_sided(confusion: NDArray[np.int64], names: Sequence[str], *, modelled: bool) -> Iterator[str]:
+    """What is wrong with the classes that occur at all, in truth and in prediction.
+
+    modelled: whether a model predicted them; of masks that were made elsewhere no training is known.
+    """
     share = confusion.sum(axis=1) / confusion.sum()
     true, predicted = (np.flatnonzero(confusion.any(axis=axis)).tolist() for axis in (1, 0))
     if len(true) == 1:
@@ -70,10 +74,16 @@ def _one_sided(confusion: NDArray[np.int64], names: Sequence[str]) -> Iterator[s
             "is found."
         )
     if len(predicted) == 1 and len(true) > 1:
+        words = (
+            f"'{names[predicted[0]]}' for every pixel of every image, although "
+            f"{1 - share[predicted[0]]:.1%} of the pixels are something else"
+        )
         yield (
-            f"The model predicts '{names[predicted[0]]}' for every pixel of every image, although "
-            f"{1 - share[predicted[0]]:.1%} of the pixels are something else: it has not learnt to tell the "
-            "classes apart. Train longer, and look at the masks with `uvala check`."
+            f"The model predicts {words}: it has not learnt to tell the classes apart. Train longer, and "
+            "look at the masks with `uvala check`."
+            if modelled
+            else f"The scored masks say {words}: make sure that they are the right files, and that their "
+            "values are those of the true masks."
         )
         return
     for index in sorted(set(true) - set(predicted)):
@@ -82,12 +92,13 @@ def _one_sided(confusion: NDArray[np.int64], names: Sequence[str]) -> Iterator[s
         yield f"'{names[index]}' is predicted, although no mask of these images holds it."
 
 
-def _exchanged(confusion: NDArray[np.int64], names: Sequence[str]) -> Iterator[str]:
+def _exchanged(confusion: NDArray[np.int64], names: Sequence[str], *, modelled: bool) -> Iterator[str]:
     """Two classes that would both score better under each other's name."""
     if len(names) == 2 and confusion[0, 1] > confusion[0, 0] and confusion[1, 0] > confusion[1, 1]:
         yield (
             f"'{names[0]}' and '{names[1]}' seem to be exchanged: most pixels of each are predicted as the "
-            "other. Compare the encoding of these masks with that of the training data."
+            "other. Compare the encoding of these masks with that of the "
+            f"{'training data' if modelled else 'scored ones'}."
         )
 
 
@@ -97,9 +108,11 @@ def _constant(scores: Scores) -> Iterator[str]:
     if len(known) < 3 or max(known) - min(known) > _ALIKE:
         return
     if min(known) > 1 - _ALIKE:
+        modelled = scores.probabilities is not None
+        other = f"they are not {'among the training images' if modelled else 'scored against themselves'}"
         yield (
-            f"All {len(known)} images score a perfect Dice of 1: make sure that they are not among the "
-            "training images and that their masks are not empty."
+            f"All {len(known)} images score a perfect Dice of 1: make sure that {other} and that "
+            "the true masks are not empty."
         )
     else:
         yield (

@@ -8,8 +8,9 @@ from 0.5 to 0.95 (an IoU equal to the threshold counts), objects sorted by score
 where scores are equal.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,22 +35,47 @@ COCO_AREAS = {
 RECALLS = np.linspace(0, 1, 101)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CocoScores:
-    """Average precisions, 0 to 1; NaN where truth holds no object (of that size), as COCO's -1 means."""
+    """Average precisions, 0 to 1; NaN where truth holds no object (of that size), as COCO's -1 means.
 
-    ap: float
-    """Mean over the IoU thresholds 0.5, 0.55, ..., 0.95."""
-    ap50: float
-    ap75: float
-    ap_small: float
-    """As `ap` for true objects up to 32 x 32 pixels; others are neither found nor false alarms."""
-    ap_medium: float
-    """As `ap`, true objects from 32 x 32 to 96 x 96 pixels."""
-    ap_large: float
-    """As `ap`, true objects from 96 x 96 pixels."""
+    Those by size are computed when they are asked for.
+    """
+
     thresholds: Floats
     """The AP at each IoU threshold, float64 [10]."""
+    _of: Callable[[str], Floats] = field(repr=False)
+    """As `thresholds`, for objects of a size in COCO_AREAS."""
+
+    @property
+    def ap(self) -> float:
+        """Mean over the IoU thresholds 0.5, 0.55, ..., 0.95."""
+        return float(self.thresholds.mean())
+
+    @property
+    def ap50(self) -> float:
+        """At an IoU of 0.5."""
+        return float(self.thresholds[IOU_THRESHOLDS.index(0.5)])
+
+    @property
+    def ap75(self) -> float:
+        """At an IoU of 0.75."""
+        return float(self.thresholds[IOU_THRESHOLDS.index(0.75)])
+
+    @cached_property
+    def ap_small(self) -> float:
+        """As `ap` for true objects up to 32 x 32 pixels; others are neither found nor false alarms."""
+        return float(self._of("small").mean())
+
+    @cached_property
+    def ap_medium(self) -> float:
+        """As `ap`, true objects from 32 x 32 to 96 x 96 pixels."""
+        return float(self._of("medium").mean())
+
+    @cached_property
+    def ap_large(self) -> float:
+        """As `ap`, true objects from 96 x 96 pixels."""
+        return float(self._of("large").mean())
 
 
 def coco_average_precision(
@@ -69,20 +95,12 @@ def coco_average_precision(
     best = [np.argsort(-scores, kind="stable")[:most] for _, scores in images]
     ranks = [scores[order] for (_, scores), order in zip(images, best, strict=True)]
     order = np.argsort(-np.concatenate([*ranks, np.empty(0)]), kind="stable")
-    tables = {
-        name: np.array([_precision(images, best, order, iou, limits) for iou in IOU_THRESHOLDS])
-        for name, limits in COCO_AREAS.items()
-    }
-    total = tables["all"]
-    return CocoScores(
-        ap=float(total.mean()),
-        ap50=float(total[IOU_THRESHOLDS.index(0.5)]),
-        ap75=float(total[IOU_THRESHOLDS.index(0.75)]),
-        ap_small=float(tables["small"].mean()),
-        ap_medium=float(tables["medium"].mean()),
-        ap_large=float(tables["large"].mean()),
-        thresholds=total,
-    )
+
+    def of(size: str) -> Floats:
+        limits = COCO_AREAS[size]
+        return np.array([_precision(images, best, order, iou, limits) for iou in IOU_THRESHOLDS])
+
+    return CocoScores(of("all"), of)
 
 
 def _precision(

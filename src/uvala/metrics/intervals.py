@@ -125,7 +125,7 @@ def bootstrap_pooled(
         sums = (weights @ flat).astype(table.dtype)  # exact for integers up to 2^53
         return np.array([statistic(each.reshape(table.shape[1:])) for each in sums], np.float64)
 
-    return _interval(scores, total, "BCa", confidence, resamples, seed)
+    return _interval(scores, total, "BCa", confidence, resamples, seed, width=flat.shape[1])
 
 
 def paired_difference(
@@ -205,8 +205,9 @@ def _interval(
     confidence: float,
     resamples: int,
     seed: int,
+    width: int = 1,
 ) -> Interval:
-    """scores: of resamples given as weights [R, G] -> float [R]."""
+    """scores: of resamples given as weights [R, G] -> float [R]. width: numbers it makes of a resample."""
     if groups == 0:
         return Interval(np.nan, np.nan, np.nan)
     value = float(scores(np.ones((1, groups), np.int64))[0])
@@ -226,7 +227,7 @@ def _interval(
             (np.arange(groups),),
             of_chosen,
             n_resamples=resamples,
-            batch=max(1, ENTRIES // groups),
+            batch=max(1, ENTRIES // max(groups, width)),
             vectorized=True,
             confidence_level=level,
             method=method,

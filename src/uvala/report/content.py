@@ -7,11 +7,11 @@ from typing import Any, TypedDict
 from uvala.arrays import ClassMap, ImageArray, LabelMap
 from uvala.evaluation.scores import Scores
 
-__all__ = ["Card", "Case", "Example", "ReportData"]
+__all__ = ["Card", "Example", "ReportData", "ShownCase"]
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ShownCase:
     """One image that was scored. image [C, H, W]; truth, prediction: uint8 [H, W], 0 to K-1 and IGNORE.
 
     mean_dice: None if no class of the image has a score. caption: instead of the words that the page finds.
@@ -72,7 +72,9 @@ class ReportData:
     data_notes: sentences about the data, the most telling first. settings: (dotted path, value, reason).
     events: the log, oldest first. scores: None if the run was not evaluated. worst, typical: cases of the
     scored subset; typical[0] stands at the top of the page. score_subset, selecting_subset: which images were
-    scored, and which chose the best weights: "test", "val" or "train". best: cases with the highest scores.
+    scored, and which chose the best weights: "test", "val" or "train"; selecting_subset is None where nothing
+    is known of how the model was made. chosen: what was chosen on that subset, in words. best: cases with the
+    highest scores.
     scored_data: the folder of the scored images, as its user wrote it. samples_scored: whether the samples
     are of the scored images, because those trained on are not at hand.
     """
@@ -87,10 +89,11 @@ class ReportData:
     events: Sequence[Mapping[str, Any]] = ()
     scores: Scores | None = None
     score_subset: str = "test"
-    selecting_subset: str = "val"
-    worst: Sequence[Case] = ()
-    typical: Sequence[Case] = ()
-    best: Sequence[Case] = ()
+    selecting_subset: str | None = "val"
+    chosen: Sequence[str] = ("the best weights",)
+    worst: Sequence[ShownCase] = ()
+    typical: Sequence[ShownCase] = ()
+    best: Sequence[ShownCase] = ()
     samples: Sequence[Example] = ()
     warnings: Sequence[str] = ()
     scored_data: str = ""

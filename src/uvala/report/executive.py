@@ -3,7 +3,7 @@
 Every sentence is computed from the scores, and none that would need a number that is not there is said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uvala.evaluation.scores import ClassScore, Scores
@@ -43,8 +43,10 @@ class Finding:
     words: str
 
 
-def findings(scores: Scores, subset: str, selecting: str) -> list[Finding]:
-    """The lines of the box, the most telling first. subset, selecting: as of `ReportData`."""
+def findings(
+    scores: Scores, subset: str, selecting: str | None, chosen: Sequence[str] = ("the best weights",)
+) -> list[Finding]:
+    """The lines of the box, the most telling first. subset, selecting, chosen: as of `ReportData`."""
     main = main_measure(scores)
     lines = [
         ("How good", _how_good(scores, main)),
@@ -53,7 +55,10 @@ def findings(scores: Scores, subset: str, selecting: str) -> list[Finding]:
         ("From image to image", distribution_words(main.images)),
         ("Outlines", _outlines(scores)),
         ("Probabilities", _probabilities(scores)),
-        ("How far to trust this", _trust(scores, main, subset, selecting)),
+        (
+            "How far to trust this",
+            _trust(scores, main, caveats(len(scores.images), subset, selecting, chosen)),
+        ),
     ]
     return [Finding(topic, words) for topic, words in lines if words]
 
@@ -131,8 +136,8 @@ def _weakest(scores: Scores) -> str:
 
 
 def _empty_cases(scores: Scores) -> Iterator[str]:
-    """Classes that are missed in whole images, or marked in images without them; the background apart."""
-    of_interest = scores.classes[1:] if len(scores.classes) > 1 else scores.classes
+    """Classes of interest that are missed in whole images, or marked in images without them."""
+    of_interest = _of_interest(scores)
     missed = [(one.images_missed, one.name, _holding(one)) for one in of_interest if one.images_missed]
     if missed:
         named = [
@@ -151,6 +156,12 @@ def _empty_cases(scores: Scores) -> Iterator[str]:
         yield f"In images without any it marks some: {listed(named)}."
 
 
+def _of_interest(scores: Scores) -> Sequence[ClassScore]:
+    """The classes whose outlines were measured, a membrane of index 0 among them; else all but the first."""
+    measured = [one for one in scores.classes if measure_named(scores, f"hd95/{one.name}") is not None]
+    return measured or scores.classes[1:] or scores.classes
+
+
 def _holding(one: ClassScore) -> int:
     """Images that hold a class in truth."""
     return one.images_present - one.images_false_alarm
@@ -158,8 +169,7 @@ def _holding(one: ClassScore) -> int:
 
 def _outlines(scores: Scores) -> str:
     """How far outlines are off: of the only class, or of the one that is off most."""
-    of_interest = [one.name for one in (scores.classes[1:] or scores.classes)]
-    measured = [measure_named(scores, f"hd95/{name}") for name in of_interest]
+    measured = [measure_named(scores, f"hd95/{one.name}") for one in _of_interest(scores)]
     known = [
         (each.mean, each)
         for each in measured
@@ -210,8 +220,8 @@ def _probabilities(scores: Scores) -> str:
     return said
 
 
-def _trust(scores: Scores, main: Main, subset: str, selecting: str) -> str:
-    said = caveats(len(scores.images), subset, selecting)
+def _trust(scores: Scores, main: Main, said: list[str]) -> str:
+    """What limits the worth of the score. said: what does by the choice of the images."""
     width = main.interval[1] - main.interval[0] if main.interval else 0.0
     if width > WIDE:
         said.append(

@@ -141,6 +141,7 @@ def _counts(measure: Measure) -> Iterator[str]:
         (measure.absent, "absent"),
         (measure.missed, "missed"),
         (measure.spurious, "spurious"),
+        (measure.undefined, "undefined"),
     ):
         if number:
             yield f"{number:,} {word}"

@@ -67,8 +67,9 @@ def compare(truth: ClassMap, true_objects: LabelMap, objects: LabelMap) -> Compa
 def paint_kinds(kinds: Kinds, true_objects: LabelMap, objects: LabelMap) -> Rgb:
     """Kinds of errors in their colours, with the outlines of the objects: uint8 [H, W, 3]."""
     picture = np.array(list(OBJECT_COLOURS.values()), np.uint8)[kinds]
-    picture[_touching(objects) & (objects > 0)] = SEAM
-    picture[_edges(true_objects) & (true_objects > 0)] = OUTLINE
+    counted = kinds != list(OBJECT_COLOURS).index("ignored")
+    picture[_touching(objects) & (objects > 0) & counted] = SEAM
+    picture[_edges(true_objects) & (true_objects > 0) & counted] = OUTLINE
     return picture
 
 

@@ -18,14 +18,14 @@ from uvala.files import write_text
 from uvala.metrics.pixels import confusion_matrix
 from uvala.report import curves, sentences
 from uvala.report.about import commands, in_words, provenance, training
-from uvala.report.content import Card, Case, Example, ReportData
+from uvala.report.content import Card, Example, ReportData, ShownCase
 from uvala.report.executive import findings
 from uvala.report.measures import Main, main_measure
 from uvala.report.pictures import Colour, case_pictures, css, overlay_picture, palette, picture_keys
 from uvala.report.sections import object_section, partition_section, probability_section
 from uvala.report.tables import score_tables
 
-__all__ = ["Card", "Case", "Example", "ReportData", "render", "write_report"]
+__all__ = ["Card", "Example", "ReportData", "ShownCase", "render", "write_report"]
 
 # What keeps the page readable and, with the bytes that a picture may have, below 5 MB, whatever is handed in.
 MOST_WORST, MOST_TYPICAL, MOST_BEST, MOST_SAMPLES = 5, 2, 2, 12
@@ -77,7 +77,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "title": data.title,
         "finished": sentences.moment(data.card.get("finished", "")),
         "verdict": _verdict(data),
-        "findings": findings(scores, data.score_subset, data.selecting_subset) if scores else [],
+        "findings": findings(scores, data.score_subset, data.selecting_subset, data.chosen) if scores else [],
         "numbers": list(_numbers(data)),
         "sections": list(_sections(data, parts)),
         "worst_words": _worst_words(data, cases),
@@ -131,7 +131,12 @@ def _verdict(data: ReportData) -> str:
         return sentences.verdict(None, 0, data.score_subset, data.selecting_subset)
     main = main_measure(data.scores)
     return sentences.verdict(
-        main.value, len(data.scores.images), data.score_subset, data.selecting_subset, main.title
+        main.value,
+        len(data.scores.images),
+        data.score_subset,
+        data.selecting_subset,
+        main.title,
+        data.scores.task,
     )
 
 
@@ -179,7 +184,7 @@ def _second_number(scores: Scores, main: Main) -> dict[str, str]:
 def _cases(data: ReportData, names: Sequence[str], colours: Colour) -> dict[str, list[dict[str, Any]]]:
     """The case at the top, the worst, the other typical and the best ones; no image is shown twice."""
     top = [*data.typical[:1]] or sorted(data.worst, key=_worst_first)[-1:]
-    groups: dict[str, Sequence[Case]] = {"top": top}
+    groups: dict[str, Sequence[ShownCase]] = {"top": top}
     seen = {case.name for case in top}
     for group, cases, most in (
         ("worst", sorted(data.worst, key=_worst_first), MOST_WORST),
@@ -194,16 +199,16 @@ def _cases(data: ReportData, names: Sequence[str], colours: Colour) -> dict[str,
     }
 
 
-def _worst_first(case: Case) -> float:
+def _worst_first(case: ShownCase) -> float:
     value = _value_of(case)
     return float("inf") if value is None else value
 
 
-def _value_of(case: Case) -> float | None:
+def _value_of(case: ShownCase) -> float | None:
     return case.mean_dice if case.score is None else case.score
 
 
-def _case(case: Case, anchor: str, names: Sequence[str], colours: Colour) -> dict[str, Any]:
+def _case(case: ShownCase, anchor: str, names: Sequence[str], colours: Colour) -> dict[str, Any]:
     pictures = case_pictures(case, names, colours)
     confusion = confusion_matrix(case.prediction, case.truth, len(names))
     return {

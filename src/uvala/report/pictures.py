@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from uvala.arrays import IGNORE, Box, ClassMap, ImageArray, LabelMap, Size
 from uvala.images.display import ERROR_COLOURS, class_colours, error_map, overlay, to_display
 from uvala.images.write import encode_png, encode_webp
-from uvala.report.content import Case, Example
+from uvala.report.content import Example, ShownCase
 from uvala.report.objects import (
     OBJECT_COLOURS,
     OUTLINE,
@@ -108,7 +108,7 @@ def picture_keys(classes: Iterable[int], names: Sequence[str], colours: Colour) 
     return [class_key(index, names, colours) if index else Key("transparent", names[0]) for index in classes]
 
 
-def case_pictures(case: Case, names: Sequence[str], colours: Colour) -> CasePictures:
+def case_pictures(case: ShownCase, names: Sequence[str], colours: Colour) -> CasePictures:
     """The four pictures of one case. colours: uint8 [K, 3].
 
     Where the case has objects, these are shown instead of classes, and errors are those of objects.
@@ -116,13 +116,13 @@ def case_pictures(case: Case, names: Sequence[str], colours: Colour) -> CasePict
     return _of_classes(case, names, colours) if _objects(case) is None else _of_objects(case)
 
 
-def _objects(case: Case) -> tuple[LabelMap, LabelMap] | None:
+def _objects(case: ShownCase) -> tuple[LabelMap, LabelMap] | None:
     if case.true_objects is None or case.objects is None:
         return None
     return case.true_objects, case.objects
 
 
-def _of_classes(case: Case, names: Sequence[str], colours: Colour) -> CasePictures:
+def _of_classes(case: ShownCase, names: Sequence[str], colours: Colour) -> CasePictures:
     box, part = _shown(case, (case.prediction != case.truth) & (case.truth != IGNORE))
     image = case.image[:, *box.slices]
     truth, prediction = case.truth[box.slices], case.prediction[box.slices]
@@ -140,7 +140,7 @@ def _of_classes(case: Case, names: Sequence[str], colours: Colour) -> CasePictur
     )
 
 
-def _of_objects(case: Case) -> CasePictures:
+def _of_objects(case: ShownCase) -> CasePictures:
     found = _objects(case)
     assert found is not None
     true_objects, objects = found
@@ -173,7 +173,7 @@ def _of_objects(case: Case) -> CasePictures:
     )
 
 
-def _errors_of_classes(case: Case, step: int) -> Rgb:
+def _errors_of_classes(case: ShownCase, step: int) -> Rgb:
     return error_map(case.prediction[::step, ::step], case.truth[::step, ::step])
 
 
@@ -204,7 +204,7 @@ def overlay_picture(example: Example, colours: Colour) -> Picture:
     return _photo(overlay(image, truth, colours), f"truth of {example.name}", side=SIDE * 3 // 4)
 
 
-def _shown(case: Case, wrong: NDArray[np.bool_]) -> tuple[Box, str]:
+def _shown(case: ShownCase, wrong: NDArray[np.bool_]) -> tuple[Box, str]:
     """The part of a large image with the most wrong pixels, or else objects, and which it is, in words.
 
     All of a small image, without words. The part has at most SIDE pixels on each side.
@@ -235,7 +235,7 @@ def _fullest(wanted: NDArray[np.bool_]) -> Box:
     return Box(top, left, top + size.height, left + size.width)
 
 
-def _where(case: Case, box: Box, errors_at: Callable[[int], Rgb]) -> tuple[Picture, ...]:
+def _where(case: ShownCase, box: Box, errors_at: Callable[[int], Rgb]) -> tuple[Picture, ...]:
     """The whole image and its errors, small, with `box` outlined. errors_at: errors at every n-th pixel."""
     step = max(1, max(case.truth.shape) // LOCATOR)
     top, left = box.top // step, box.left // step

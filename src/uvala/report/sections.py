@@ -21,7 +21,7 @@ from uvala.report.charts import (
     line_chart,
     reliability_chart,
 )
-from uvala.report.sentences import interval, plural, quantity, score
+from uvala.report.sentences import UNSCORED, interval, plural, quantity, score
 
 __all__ = ["object_section", "partition_section", "probability_section"]
 
@@ -48,7 +48,7 @@ def object_section(scores: Scores) -> dict[str, Any] | None:
     return {
         "method": f"Predicted objects: {objects.method.rstrip('.')}." if objects.method else "",
         "from_components": objects.from_components,
-        "absent": _absent(objects.images_absent, "any object"),
+        "absent": _absent(objects.images_absent, "instances"),
         "counts": [{"name": name, "value": f"{number:,}"} for name, number in counts],
         "rows": [*_object_rows(objects)],
         "charts": charts,
@@ -61,11 +61,23 @@ def partition_section(scores: Scores) -> dict[str, Any] | None:
     if partition is None:
         return None
     return {
-        "absent": _absent(partition.images_absent, "any cell"),
+        "absent": _absent(partition.images_absent, "membranes"),
         "threshold": f"{partition.chosen_threshold:.2f}",
+        "own": _own_cells(scores),
         "rows": [*_partition_rows(partition)],
-        "charts": [_partition_chart(partition, name) for name in ("v_rand", "v_info")],
+        # masks alone have no threshold
+        "charts": [_partition_chart(partition, name) for name in ("v_rand", "v_info")]
+        if partition.plain.thresholds
+        else [],
     }
+
+
+def _own_cells(scores: Scores) -> str:
+    """What parts the model's own cells from those of the curves, where that is not the threshold alone."""
+    method = scores.objects.method if scores.objects else ""
+    if not method or method.startswith("what hangs together where"):
+        return ""
+    return f"The curves are of thresholds alone; the model's own cells are {method.partition(';')[0]}."
 
 
 def probability_section(scores: Scores) -> dict[str, Any] | None:
@@ -96,10 +108,8 @@ def _row(name: str, value: str, bounds: Bounds = None, words: str = "") -> Row:
     return {"name": name, "value": value, "interval": interval(bounds), "words": words}
 
 
-def _absent(images: int, what: str) -> str:
-    return (
-        f"{plural(images, 'image')} without {what}, true or predicted: left out of means." if images else ""
-    )
+def _absent(images: int, task: str) -> str:
+    return f"{plural(images, 'image')} without {UNSCORED[task]}: left out of means." if images else ""
 
 
 def _object_rows(objects: ObjectScores) -> Iterator[Row]:
@@ -156,11 +166,12 @@ def _size_chart(objects: ObjectScores) -> Chart:
 
 
 def _area(pixels: int) -> str:
-    return f"{pixels / 1000:.3g}k" if pixels >= 10_000 else f"{pixels}"
+    return f"{pixels / 1000:.3g}k" if pixels >= 10_000 else f"{pixels:,}"
 
 
 def _partition_rows(partition: PartitionScores) -> Iterator[Row]:
-    own = "objects of the model, as it stores them"
+    known = bool(partition.plain.thresholds)
+    own = "objects of the model, as it stores them" if known else "the cells as they were predicted"
     if partition.v_rand is not None:
         yield _row("V_rand", score(partition.v_rand), None, own)
     if partition.v_info is not None:

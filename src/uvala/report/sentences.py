@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "FEW_IMAGES",
+    "UNSCORED",
     "accuracy_baseline",
     "case_words",
     "caveats",
@@ -36,6 +37,13 @@ __all__ = [
 
 FEW_IMAGES = 5
 """Below this many images one odd image moves the mean by more than most differences one wants to see."""
+
+UNSCORED = {
+    "semantic": "any class to score",
+    "instances": "any object, true or predicted",
+    "membranes": "any true cell",
+}
+"""What an image without a score is without, by task."""
 
 MISSING = "\N{EN DASH}"
 
@@ -123,25 +131,33 @@ def quantity(value: float | None, unit: str = "") -> str:
     return f"{words} {unit}".strip()
 
 
-def verdict(value: float | None, images: int, subset: str, selecting: str, title: str = "Mean Dice") -> str:
+def verdict(
+    value: float | None,
+    images: int,
+    subset: str,
+    selecting: str | None,
+    title: str = "Mean Dice",
+    task: str = "semantic",
+) -> str:
     """The one sentence at the top: the score, on how many images, and what these images were to the model.
 
-    title: the name of the measure that counts first.
+    selecting: the subset that chose the weights; None if nothing is known of how the model was made. title:
+    the name of the measure that counts first.
     """
     if images == 0:
         return "This run has no scores yet."
     on = f"{plural(images, 'image')}"
     if value is None or not math.isfinite(value):
-        return f"No class could be scored on {on}: none occurs in truth or prediction."
+        return f"No score on {on} without {UNSCORED[task]}."
     found = f"{title} {score(value)} on"
+    if selecting is None or subset == "all":
+        return f"{found} {on}."
     if subset == "train":
         return f"{found} the very {on} it was trained on."
     if subset == selecting:
         return f"{found} {on} that chose the best weights but never trained them."
     if subset == "test":
         return f"{found} {plural(images, 'test image')} never used for training."
-    if subset == "all":
-        return f"{found} {on}."
     return f"{found} {plural(images, f'{subset} image')}."
 
 
@@ -155,28 +171,35 @@ def task_words(task: str, reason: str, title: str) -> str:
     return f"{asked}{f': {reason}' if reason else ''}. So {title} counts first."
 
 
-def role(subset: str, selecting: str) -> str:
-    """What the scored images were to the model, in the fewest words."""
+def role(subset: str, selecting: str | None) -> str:
+    """What the scored images were to the model, in the fewest words. subset, selecting: as of `verdict`."""
+    if subset == "all":
+        return "all images of the data"
+    if selecting is None:
+        return f"the {subset} subset of the data"
     if subset == "train":
         return "the images it was trained on"
     if subset == selecting:
         return f"the {subset} subset: chose the weights, trained on none"
-    if subset == "all":
-        return "all images of the data"
     return f"the {subset} subset: never trained on"
 
 
-def caveats(images: int, subset: str, selecting: str) -> list[str]:
-    """What limits the worth of a score, the gravest first; empty if nothing does."""
+def caveats(
+    images: int, subset: str, selecting: str | None, chosen: Sequence[str] = ("the best weights",)
+) -> list[str]:
+    """What limits the worth of a score, the gravest first; empty if nothing does.
+
+    subset, selecting: as of `verdict`. chosen: what was chosen on the selecting subset.
+    """
     said = []
-    if subset == "train":
+    if subset == "train" and selecting is not None:
         said.append(
             "These images trained the model, so the score says how well it remembers, not how well it does on"
             " new images. Keep a few labelled images out of training to find out."
         )
     elif subset == selecting and images:
         said.append(
-            "These images chose the best weights, so the score is slightly flattering. A test subset that"
+            f"These images chose {listed(chosen)}, so the score is slightly flattering. A test subset that"
             " nothing was chosen on gives an unbiased one."
         )
     if 0 < images < FEW_IMAGES:

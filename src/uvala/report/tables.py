@@ -59,11 +59,12 @@ def score_tables(
         "means": list(_means(scores)),
         "accuracy": f"Pixel accuracy {sentences.percent(scores.accuracy)}.",
         "baseline": sentences.accuracy_baseline(confusion, names),
-        "policy": re.split(r"(?<=\.) (?=[A-Z'])", scores.policy),
+        "policy": re.split(r"(?<=\.)\s(?=[A-Z'])", scores.policy),
         "main": main.title,
         "dots": _image_chart(scores, main, anchors),
         "class_dots": _class_chart(scores, names, colours) if len(names) <= MOST_ROWS else "",
         "spread": _spread(scores, main),
+        "pooled": _pooled(main),
         "marked": any(name in anchors for name, _ in main.images),
         "interval": main.interval is not None,
         "measures": measure_rows(scores),
@@ -81,6 +82,23 @@ def _image_chart(scores: Scores, main: Main, anchors: Mapping[str, str]) -> Mark
     dots = [Dot(value, name, anchors.get(name)) for name, value in main.images]
     label = f"{main.title} of each image"
     return spread_chart([Spread(dots, bounds)], label=label, x_label=f"{main.title} of an image")
+
+
+def _pooled(main: Main) -> str:
+    """That the mean of the dots is another number than the one of the heading, where it is."""
+    if len(main.images) < 2:
+        return ""
+    if main.name == "ap":
+        return (
+            "The heading's AP counts all objects of all images together; the diamond is the mean of the"
+            " images' own APs."
+        )
+    if main.name == "dice":
+        return (
+            "The heading's Dice counts all pixels of all images together; the diamond is the mean of the"
+            " images' own."
+        )
+    return ""
 
 
 def _class_chart(scores: Scores, names: Sequence[str], colours: Colour) -> Markup:
@@ -107,7 +125,8 @@ def _spread(scores: Scores, main: Main) -> str:
     without = len(scores.images) - len(main.images)
     words = sentences.distribution_words(main.images)
     if without:
-        words = f"{words} {sentences.plural(without, 'image')} without any class to score: left out here."
+        lacking = f"{sentences.plural(without, 'image')} without {sentences.UNSCORED[scores.task]}"
+        words = f"{words} {lacking}: left out here."
     return words.strip()
 
 

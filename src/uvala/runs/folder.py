@@ -22,6 +22,8 @@ from uvala.runs.card import FORMAT, READABLE, Card
 
 __all__ = ["RunFolder", "create_run", "open_run", "pick_device"]
 
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -156,10 +158,16 @@ def open_run(path: str | Path) -> RunFolder:
 def pick_device(name: str) -> torch.device:
     """The device of that name; 'auto' is CUDA, else MPS, else the CPU. RunError if it is not there."""
     has_mps = torch.backends.mps.is_available()
+    kind, sign, index = name.partition(":")
+    if kind not in _DEVICES or (sign and (kind == "auto" or not index.isdecimal())):
+        raise RunError(
+            found=f"device '{name}'",
+            expected=f"{', '.join(_DEVICES)}, or one of several, such as cuda:1",
+            fix=did_you_mean(kind if sign else name, _DEVICES),
+        )
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    index = int(name.partition(":")[2] or 0)
-    if (name.startswith("cuda") and index >= torch.cuda.device_count()) or (name == "mps" and not has_mps):
+        name = kind = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    if (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()) or (kind == "mps" and not has_mps):
         raise RunError(
             found=f"device '{name}', which torch cannot use here",
             expected="a device of this machine",
