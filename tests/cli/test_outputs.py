@@ -26,7 +26,7 @@ def test_a_file_is_no_folder(tmp_path):
 
 
 def test_two_options_need_two_places(tmp_path):
-    with pytest.raises(StorageError, match="--csv .* is what --json names, too"):
+    with pytest.raises(StorageError, match=r"--csv .* is what --json names, too"):
         check_outputs(files={"--json": tmp_path / "s", "--csv": tmp_path / "s"})
-    with pytest.raises(StorageError, match="--out .* is what --json names, too"):
+    with pytest.raises(StorageError, match=r"--out .* is what --json names, too"):
         check_outputs(files={"--json": tmp_path / "s"}, folders={"--out": tmp_path / "s"})

@@ -321,7 +321,7 @@ class TestFiles:
         (tmp_path / "cons.py").touch()
         (tmp_path / "cons.json").write_text("{}")
         (tmp_path / "notes").mkdir()
-        with pytest.raises(RunError, match="check the path$"):
+        with pytest.raises(RunError, match=r"check the path$"):
             read_scores(tmp_path / "cons")
         (tmp_path / "conf").mkdir()
         of_dice(DICE).to_json(tmp_path / "conf" / "scores.json")

@@ -98,8 +98,8 @@ def _hopeless(comparison: Comparison) -> str:
     groups = max(each.groups for each in tested)
     return (
         f"{_plural(groups, 'independent image')} cannot show a difference in any of the "
-        f"{_plural(len(tested), 'measure')} beside {comparison.main.name}: their p, corrected for that number, "
-        f"cannot fall below {min(1.0, least):.2g}."
+        f"{_plural(len(tested), 'measure')} beside {comparison.main.name}: their p, corrected for that "
+        f"number, cannot fall below {min(1.0, least):.2g}."
     )
 
 
