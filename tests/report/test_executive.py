@@ -142,7 +142,7 @@ class TestTrust:
 
     def test_components_are_not_objects(self, box, complete, make):
         objects = complete(make()).scores.objects.model_copy(update={"from_components": True})
-        assert "touching ones count as one" in box(objects=objects)["How far to trust this"]
+        assert "Touching ones count as one" in box(objects=objects)["How far to trust this"]
 
 
 def test_nothing_is_said_without_a_number(make, make_case):

@@ -230,5 +230,6 @@ def _words(card: ObjectCard) -> str:
         words += f", of {settings.min_size} pixels or more"
     if card.images:
         measure = _MEASURES.get(card.measure, card.measure)
-        words += f"; settings chosen on {card.images} validation images by {measure}"
+        images = f"{card.images} validation image{'s' * (card.images != 1)}"
+        words += f"; settings chosen on {images} by {measure}"
     return words

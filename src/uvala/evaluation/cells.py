@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import LabelMap
+from uvala.evaluation.measures import State
 from uvala.evaluation.scores import Bounds, Measure, PartitionCurve, PartitionScores
 from uvala.metrics.partition_curves import PartitionCurve as ImageCurve
 from uvala.metrics.partition_curves import best_threshold, partition_curve
 from uvala.metrics.partitions import adapted_rand_error, v_info, v_rand, variation_of_information
 
-__all__ = ["THRESHOLDS", "Curves", "Interval", "cell_measures", "partition_scores"]
+__all__ = ["THRESHOLDS", "Curves", "Interval", "cell_measures", "cell_state", "partition_scores"]
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """As the ISBI 2012 challenge, but for 0 and 1, where everything or nothing is cell, and one more near 1."""
@@ -37,6 +38,14 @@ def cell_measures(objects: LabelMap, true_cells: LabelMap, counted: Counted) -> 
     found["adapted_rand_error"] = float(adapted_rand_error(objects, true_cells, counted=counted))
     found["variation_of_information"] = float(variation_of_information(objects, true_cells, counted=counted))
     return found
+
+
+def cell_state(value: float, objects: State) -> State:
+    """Where an image's cells are. value: its V_rand, NaN without a true cell. objects: where they are."""
+    drawn = objects in ("present", "spurious")
+    if np.isnan(value):
+        return "spurious" if drawn else "absent"
+    return "present" if drawn else "missed"
 
 
 @dataclass

@@ -12,7 +12,7 @@ from uvala.arrays import ClassMap, LabelMap
 from uvala.config import build, override
 from uvala.errors import DataError, ShapeError
 from uvala.evaluation.case import Case, Method
-from uvala.evaluation.cells import Curves, cell_measures, partition_scores
+from uvala.evaluation.cells import Curves, cell_measures, cell_state, partition_scores
 from uvala.evaluation.classes import class_scores, class_states, pixel_measures, pooled_intervals
 from uvala.evaluation.config import EvaluationConfig, TaskWish
 from uvala.evaluation.measures import Image, State, Whole, known, summed_up
@@ -167,11 +167,7 @@ class _Evaluation:
         measures, wholes["objects"] = self.objects.add(*pair, case.foreground, counted)
         if self.task.task == "membranes":
             measures |= cell_measures(*pair, counted)
-            drawn = wholes["objects"] in ("present", "spurious")
-            if np.isnan(measures["v_rand"]):
-                wholes["cells"] = "spurious" if drawn else "absent"
-            else:
-                wholes["cells"] = "present" if drawn else "missed"
+            wholes["cells"] = cell_state(measures["v_rand"], wholes["objects"])
             self.plain.add(case.foreground, case.true_objects, counted)
             self.thinned.add(case.foreground, case.true_objects, counted)
         return measures

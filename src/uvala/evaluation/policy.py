@@ -25,7 +25,7 @@ POLICY: Mapping[str, str] = {
         "only on pixels that do not count has no outline, and its distance is undefined and left out."
     ),
     "topology": (
-        "clDice and the errors in pieces and holes are means over the images that hold the class in "
+        "Errors in pieces and holes, and clDice, are means over the images that hold the class in "
         "truth or prediction. Where only the truth or only the prediction of an image holds a class, "
         "clDice is 0."
     ),

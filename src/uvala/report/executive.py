@@ -229,7 +229,5 @@ def _trust(scores: Scores, main: Main, said: list[str]) -> str:
             " differ by less, unless both are scored on them and compared image by image."
         )
     if scores.objects is not None and scores.objects.from_components and scores.task == "instances":
-        said.append(
-            "The masks name classes only, so true objects are connected pieces: touching ones count as one."
-        )
+        said.append(f"{scores.objects.components_words} Touching ones count as one.")
     return _said(*said)

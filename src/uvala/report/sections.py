@@ -47,7 +47,7 @@ def object_section(scores: Scores) -> dict[str, Any] | None:
     )
     return {
         "method": f"Predicted objects: {objects.method.rstrip('.')}." if objects.method else "",
-        "from_components": objects.from_components,
+        "from_components": objects.components_words,
         "absent": _absent(objects.images_absent, "instances"),
         "counts": [{"name": name, "value": f"{number:,}"} for name, number in counts],
         "rows": [*_object_rows(objects)],
@@ -118,19 +118,20 @@ def _object_rows(objects: ObjectScores) -> Iterator[Row]:
     for threshold, bounds in ((0.5, objects.ap50_interval), (0.75, objects.ap75_interval)):
         if threshold in at:
             yield _row(f"AP at IoU {threshold}", score(at[threshold]), bounds, "TP / (TP + FP + FN)")
+    pq, sq, rq = objects.panoptic_quality, objects.segmentation_quality, objects.recognition_quality
     others = (
-        ("AP, mean over images", objects.image_mean_ap, "each image counts alike"),
-        ("PQ", objects.panoptic_quality, "panoptic quality, SQ times RQ"),
-        ("SQ", objects.segmentation_quality, "mean IoU of the matched"),
-        ("RQ", objects.recognition_quality, "F1 at IoU above 0.5"),
-        ("AJI", objects.aggregated_jaccard, "aggregated Jaccard index"),
-        ("COCO AP", objects.coco_ap, "IoU 0.5 to 0.95"),
-        ("COCO AP50", objects.coco_ap50, ""),
-        ("COCO AP75", objects.coco_ap75, ""),
+        ("AP, mean over images", objects.image_mean_ap, None, "each image counts alike"),
+        ("PQ", pq, objects.panoptic_quality_interval, "panoptic quality, SQ times RQ"),
+        ("SQ", sq, objects.segmentation_quality_interval, "mean IoU of the matched"),
+        ("RQ", rq, objects.recognition_quality_interval, "F1 at IoU above 0.5"),
+        ("AJI", objects.aggregated_jaccard, objects.aggregated_jaccard_interval, "aggregated Jaccard index"),
+        ("COCO AP", objects.coco_ap, None, "IoU 0.5 to 0.95"),
+        ("COCO AP50", objects.coco_ap50, None, ""),
+        ("COCO AP75", objects.coco_ap75, None, ""),
     )
-    for name, value, words in others:
+    for name, value, bounds, words in others:
         if value is not None:
-            yield _row(name, score(value), None, words)
+            yield _row(name, score(value), bounds, words)
 
 
 def _ap_chart(objects: ObjectScores) -> Chart:
