@@ -82,7 +82,7 @@ class TestErrors:
 
     def test_a_run_that_is_not_a_run(self, disc_data):
         result = uvala("evaluate", disc_data, disc_data, check=2)
-        assert "which has no card.json" in result.stderr
+        assert "neither a run nor masks alone" in result.stderr
 
     def test_a_run_of_another_version(self, disc_run, disc_data, tmp_path):
         card = json.loads((disc_run.path / "card.json").read_text())

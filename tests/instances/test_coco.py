@@ -123,5 +123,5 @@ def test_what_is_not_one_fitting_value_per_object_is_refused(options):
 
 
 def test_what_is_no_label_map_is_refused():
-    with pytest.raises(ShapeError, match="expected integers"):
+    with pytest.raises(ShapeError, match="expected object numbers"):
         to_coco([CocoImage("a.png", np.ones(3))], ["cell"])

@@ -137,5 +137,5 @@ def test_an_image_without_pixels_has_no_objects():
 
 
 def test_what_is_no_label_map_is_refused():
-    with pytest.raises(ShapeError, match="expected integers"):
+    with pytest.raises(ShapeError, match="expected object numbers"):
         polygons(np.ones((3, 3)))
