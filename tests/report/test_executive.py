@@ -60,7 +60,7 @@ class TestWhereItFails:
         words = box("instances")["Where it fails"]
         assert words.startswith(
             "Of 100 true objects 6 are missed and 3 are cut into several; of 100 predicted objects 4 are"
-            " where there is none and 9 are across several. Most often they are across several."
+            " where there is none and 9 are across several. Joining neighbours is the most frequent error."
         )
 
     def test_the_size_that_is_found_worst(self, box):

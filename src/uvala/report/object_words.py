@@ -13,6 +13,14 @@ FEW_OBJECTS = 10  # true objects of a size; the recall of fewer is chance
 ONE_SIDED = 1.5  # times as many errors of one kind: more than of the other
 
 
+_ERRORS = {
+    "missed": "Missing an object",
+    "cut into several": "Cutting one into several",
+    "where there is none": "Seeing one where there is none",
+    "across several": "Joining neighbours",
+}
+
+
 def object_words(objects: ObjectScores) -> str:
     """How many of 100 objects are found, how many of 100 drawn are wrong, and how well they are counted."""
     if not objects.true_objects:
@@ -112,7 +120,7 @@ def error_words(objects: ObjectScores) -> str:
         if (found := [pair for pair in counted if pair[0]])
     ]
     said = "; ".join(parts)
-    worst = f" Most often they are {max(kinds)[1]}." if len(kinds) > 1 else ""
+    worst = f" {_ERRORS[max(kinds)[1]]} is the most frequent error." if len(kinds) > 1 else ""
     return f"{said[0].upper()}{said[1:]}.{worst}"
 
 
