@@ -9,7 +9,7 @@ from PIL import Image
 
 import uvala
 from drawn import write_discs
-from uvala.errors import SplitError
+from uvala.errors import ShapeError, SplitError
 from uvala.evaluation.scores import Scores
 
 
@@ -172,3 +172,11 @@ class TestTheDefaultPlace:
         place.mkdir(parents=True)
         (place / "scores.json").write_text("{")
         assert self.written(run, disc_data) == "data-all-2"
+
+
+def test_an_image_of_other_channels_is_named(disc_run, tmp_path):
+    folder = write_discs(tmp_path / "data", count=3)
+    for path in (folder / "images").iterdir():
+        Image.open(path).convert("RGB").save(path)
+    with pytest.raises(ShapeError, match=r"0\d\.png: an image of 3 channels"):
+        disc_run.evaluate(folder, subset="all")

@@ -12,6 +12,7 @@ from uvala.arrays import IGNORE, ClassMap, ImageArray
 from uvala.config import build
 from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
+from uvala.errors import ShapeError
 from uvala.evaluation.case import Case, Method
 from uvala.evaluation.config import EvaluationConfig
 from uvala.evaluation.evaluate import MAIN, evaluate
@@ -173,7 +174,12 @@ class _Work:
                 return
             image = self.dataset.image(sample)
             self._images[sample.name] = image
-            yield self.case_of(sample, image)
+            try:
+                case = self.case_of(sample, image)
+            except ShapeError as error:
+                found = f"{sample.name}: {error.found}"
+                raise ShapeError(found=found, expected=error.expected, fix=error.fix) from error
+            yield case
             if self.progress is not None:
                 self.progress(done + 1, len(self.samples))
 
