@@ -2,24 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 
+from scored_rows import scored
 from uvala.arrays import IGNORE
 from uvala.errors import RunError
-from uvala.evaluation.evaluate import evaluate
 from uvala.evaluation.scores import Scores
-
-NAMES = ("background", "cell", "debris, other")
-
-
-def scored(*pairs, names=NAMES):
-    """Scores of images given as (prediction, truth), each a list of class indices."""
-    cases = [
-        (f"{index}.png", np.array([prediction], np.uint8), np.array([truth], np.uint8))
-        for index, (prediction, truth) in enumerate(pairs)
-    ]
-    return evaluate(cases, names, "test")
 
 
 @pytest.fixture(scope="module")

@@ -5,22 +5,12 @@ import csv
 import numpy as np
 import pytest
 
+from scored_rows import NAMES, scored
 from uvala.arrays import IGNORE
 from uvala.evaluation.case import Case, Method
 from uvala.evaluation.columns import span
 from uvala.evaluation.evaluate import evaluate
 from uvala.evaluation.tables import table, write_csv
-
-NAMES = ("background", "cell", "debris, other")
-
-
-def scored(*pairs, names=NAMES):
-    """Scores of images given as (prediction, truth), each a row of class indices."""
-    cases = [
-        (f"{index}.png", np.array([prediction], np.uint8), np.array([truth], np.uint8))
-        for index, (prediction, truth) in enumerate(pairs)
-    ]
-    return evaluate(cases, names, "test")
 
 
 @pytest.fixture(scope="module")

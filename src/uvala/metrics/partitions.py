@@ -18,7 +18,7 @@ truth is never thinned, and the score of a data set is the best over thresholds 
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,36 +47,28 @@ ZEROS: tuple[Zeros, ...] = ("pixels", "segment", "excluded")
 NAN = float("nan")
 
 
-class FScore(float):
+class _WithParts(float):
+    """A number with what splits and what mergers do to it; it can be copied and pickled with them."""
+
+    split: float
+    merge: float
+
+    def __new__(cls, value: float, split: float, merge: float) -> Self:
+        """The number and its two parts."""
+        self = super().__new__(cls, value)
+        self.split, self.merge = float(split), float(merge)
+        return self
+
+    def __getnewargs__(self) -> tuple[float, float, float]:  # type: ignore[override]
+        return float(self), self.split, self.merge
+
+
+class FScore(_WithParts):
     """An agreement, 0 to 1, more is better; `split` falls with splits, `merge` falls with mergers."""
 
-    split: float
-    merge: float
 
-    def __new__(cls, value: float, split: float, merge: float) -> "FScore":
-        """The F-score and its two parts."""
-        score = super().__new__(cls, value)
-        score.split, score.merge = float(split), float(merge)
-        return score
-
-    def __getnewargs__(self) -> tuple[float, float, float]:  # type: ignore[override]
-        return float(self), self.split, self.merge
-
-
-class Disagreement(float):
+class Disagreement(_WithParts):
     """An error, 0 for equal partitions, less is better; `split` grows with splits, `merge` with mergers."""
-
-    split: float
-    merge: float
-
-    def __new__(cls, value: float, split: float, merge: float) -> "Disagreement":
-        """The error and its two parts."""
-        error = super().__new__(cls, value)
-        error.split, error.merge = float(split), float(merge)
-        return error
-
-    def __getnewargs__(self) -> tuple[float, float, float]:  # type: ignore[override]
-        return float(self), self.split, self.merge
 
 
 def v_rand(
