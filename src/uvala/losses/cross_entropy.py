@@ -1,46 +1,38 @@
-"""Cross-entropy that leaves ignored pixels out."""
+"""Cross-entropy, over exclusive classes or class by class."""
 
-import torch
+from dataclasses import replace
+
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional
 
-from uvala.arrays import IGNORE
+from uvala.losses.comparison import Comparison
+from uvala.losses.pixel_mean import EVEN, Weighing, pixel_mean
 
-__all__ = ["cross_entropy"]
+__all__ = ["binary_cross_entropy", "cross_entropy"]
 
 
-def cross_entropy(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    class_weights: Tensor | None = None,
-    label_smoothing: float = 0.0,
-    pixel_weights: Tensor | None = None,
-) -> Tensor:
-    """Mean cross-entropy in nats over the pixels that are not ignored; 0 if all of them are.
+def cross_entropy(compared: Comparison, *, label_smoothing: float = 0.0, weighing: Weighing = EVEN) -> Tensor:
+    """Mean cross-entropy in nats over the known pixels; 0 if there are none.
 
-    logits: float [B, K, H, W]. target: int64 [B, H, W], 0 to K-1 or IGNORE. class_weights: float [K].
-    pixel_weights: float [B, H, W], 0 or more: the mean is weighted by them (Ronneberger et al. 2015, eq. 1).
+    Of a softmax, or, where classes are not exclusive, of a sigmoid for each and their mean.
+    label_smoothing: share of the truth that is spread evenly over all classes, or over yes and no, 0 to 0.5
+    (Szegedy et al. 2016, arXiv:1512.00567, section 7).
     """
-    if not bool((target != IGNORE).any()):
-        return logits.sum() * 0.0  # torch's mean over nothing is NaN
-    # half precision has too few digits for a log-sum-exp
-    with torch.autocast(logits.device.type, enabled=False):
-        if pixel_weights is None:
-            return functional.cross_entropy(
-                logits.float(),
-                target,
-                weight=class_weights,
-                ignore_index=IGNORE,
-                label_smoothing=label_smoothing,
-            )
-        losses = functional.cross_entropy(
-            logits.float(),
-            target,
-            weight=class_weights,
-            ignore_index=IGNORE,
-            label_smoothing=label_smoothing,
-            reduction="none",
-        )  # [B, H, W], 0 where ignored
-        counted = pixel_weights.float() * (target != IGNORE)
-        return (losses * counted).sum() / counted.sum().clamp_min(1e-6)
+    losses = compared.surprisal
+    if label_smoothing and compared.exclusive:
+        # -log p_k = log sum(exp z) - z_k: of any class, that of the true one plus the difference of logits
+        true = compared.logits.gather(1, compared.target)
+        losses = losses + label_smoothing * (true - compared.logits.mean(dim=1, keepdim=True))
+    elif label_smoothing:
+        truth = compared.truth * (1 - label_smoothing) + label_smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(compared.logits, truth, reduction="none")
+    return pixel_mean(compared, losses, weighing)
+
+
+def binary_cross_entropy(
+    compared: Comparison, *, label_smoothing: float = 0.0, weighing: Weighing = EVEN
+) -> Tensor:
+    """Mean cross-entropy of each class against all others, whether or not they are exclusive."""
+    return cross_entropy(
+        replace(compared, exclusive=False), label_smoothing=label_smoothing, weighing=weighing
+    )

@@ -1,28 +1,24 @@
-"""Soft Dice loss over the batch, after Milletari et al. (2016), arXiv:1606.04797, per class."""
+"""Soft Dice loss per class, after Milletari et al. (2016), arXiv:1606.04797."""
 
-import torch
 from torch import Tensor
 
-from uvala.arrays import IGNORE
+from uvala.losses.comparison import TINY, Comparison
+from uvala.losses.present_mean import Over, present_mean, sums_over
 
 __all__ = ["dice_loss"]
 
 
-def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - mean soft Dice of the classes that the target holds; 0 if everything is ignored.
+def dice_loss(compared: Comparison, *, over: Over, background: bool = True) -> Tensor:
+    """1 - mean soft Dice of the classes that the truth holds; 0 if nothing is known.
 
-    logits: float [B, K, H, W]. target: int64 [B, H, W], 0 to K-1 or IGNORE. The sums run over all pixels of
-    the batch that are not ignored, with plain sums in the denominator: 2 |p t| / (|p| + |t|).
-    A class that is absent from the whole batch has no Dice; the cross-entropy teaches its absence.
+    2 sum(p t) / (sum(p) + sum(t)), p the probability and t the truth of a class: plain sums in the
+    denominator, not the paper's squares, so that the loss falls for as long as p approaches t.
+    over: the sums are those of the batch, or of each sample, whose losses are averaged. background: whether
+    class 0 counts, where classes exclude each other.
     """
-    # in half precision the sum over a batch of patches overflows
-    with torch.autocast(logits.device.type, enabled=False):
-        known = (target != IGNORE).unsqueeze(1)  # [B, 1, H, W]
-        probabilities = logits.float().softmax(dim=1) * known  # [B, K, H, W]
-        classes = target.unsqueeze(1).where(known, 0)  # [B, 1, H, W]
-        truth = torch.zeros_like(probabilities).scatter_(1, classes, known.to(probabilities.dtype))
-        overlap = (probabilities * truth).sum(dim=(0, 2, 3))  # [K]
-        area = truth.sum(dim=(0, 2, 3))  # [K]
-        dice = 2 * overlap / (probabilities.sum(dim=(0, 2, 3)) + area).clamp_min(1e-6)
-        present = area > 0
-        return ((1 - dice) * present).sum() / present.sum().clamp_min(1)
+    overlap, predicted, area = sums_over(compared, over)
+    dice = 2 * overlap / (predicted + area).clamp_min(TINY)
+    present = area > 0
+    if compared.exclusive and not background:
+        present[..., 0] = False
+    return present_mean(compared, 1 - dice, present)

@@ -1,23 +1,22 @@
-import math
+"""The sum of losses that a plan names, over the outputs of a network."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from thread_ranks import on_ranks
 from uvala.arrays import IGNORE
-from uvala.losses.combined import over_outputs, segmentation_loss
+from uvala.config import build
+from uvala.errors import ConfigError
+from uvala.losses.combined import TERMS, over_outputs, segmentation_loss
+from uvala.losses.comparison import compare
 from uvala.losses.config import LossConfig
 from uvala.losses.cross_entropy import cross_entropy
 from uvala.losses.dice import dice_loss
 from uvala.losses.distance import distance_loss
+from uvala.losses.pixel_mean import Weighing
 
 CPU = torch.device("cpu")
-
-
-def logits_of(probability: float, size: tuple[int, int] = (4, 4)) -> torch.Tensor:
-    """Logits [1, 2, H, W] whose softmax gives class 1 this probability everywhere."""
-    logit = math.log(probability / (1 - probability))
-    return torch.stack([torch.zeros(size), torch.full(size, logit)]).unsqueeze(0)
 
 
 def half_and_half() -> torch.Tensor:
@@ -26,57 +25,62 @@ def half_and_half() -> torch.Tensor:
     return target
 
 
-class TestCrossEntropy:
-    def test_is_the_negative_logarithm_of_the_true_class_probability(self):
-        target = torch.ones(1, 4, 4, dtype=torch.long)
-        assert_close(cross_entropy(logits_of(0.8), target), torch.tensor(-math.log(0.8)))
-
-    def test_an_ignored_pixel_changes_nothing(self):
-        logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-        target = half_and_half()
-        target[0, 0, 0] = IGNORE
-        known = target != IGNORE
-        expected = torch.nn.functional.cross_entropy(logits.permute(0, 2, 3, 1)[known], target[known])
-        assert_close(cross_entropy(logits, target), expected)
-
-    def test_of_nothing_but_ignored_pixels_is_zero_with_a_gradient(self):
-        logits = logits_of(0.3).requires_grad_()
-        loss = cross_entropy(logits, torch.full((1, 4, 4), IGNORE))
-        loss.backward()
-        assert loss.item() == 0
-        assert_close(logits.grad, torch.zeros_like(logits))
-
-
-class TestDice:
-    def test_of_the_truth_itself_is_zero(self):
-        target = half_and_half()
-        logits = torch.nn.functional.one_hot(target, 2).permute(0, 3, 1, 2) * 100.0
-        assert dice_loss(logits, target).item() == pytest.approx(0, abs=1e-6)
-
-    def test_of_a_constant_probability_has_a_closed_form(self):
-        # class 1: 2 * 8 * 0.8 / (16 * 0.8 + 8); class 0: 2 * 8 * 0.2 / (16 * 0.2 + 8)
-        expected = 1 - (12.8 / 20.8 + 3.2 / 11.2) / 2
-        assert dice_loss(logits_of(0.8), half_and_half()).item() == pytest.approx(expected, rel=1e-5)
-
-    def test_an_absent_class_does_not_count(self):
-        # class 1 alone: 2 * 16 * 0.8 / (16 * 0.8 + 16)
-        target = torch.ones(1, 4, 4, dtype=torch.long)
-        assert dice_loss(logits_of(0.8), target).item() == pytest.approx(1 - 25.6 / 28.8, rel=1e-5)
-
-    def test_ignored_pixels_are_cut_out(self):
-        logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-        target = half_and_half()
-        target[:, 3:] = IGNORE
-        assert_close(dice_loss(logits, target), dice_loss(logits[:, :, :3], target[:, :3]))
-
-    def test_of_nothing_but_ignored_pixels_is_zero(self):
-        assert dice_loss(logits_of(0.3), torch.full((1, 4, 4), IGNORE)).item() == 0
+def only(**weights: float) -> LossConfig:
+    """A sum of these terms alone."""
+    return LossConfig(**({"cross_entropy": 0, "dice": 0} | weights))
 
 
 def test_the_sum_weighs_its_parts():
+    logits, target = torch.randn(1, 2, 4, 4, dtype=torch.float64), half_and_half()
+    compared = compare(logits, target)
     loss = segmentation_loss(LossConfig(cross_entropy=0.5, dice=2.0), CPU)
-    logits, target = logits_of(0.8), half_and_half()
-    assert_close(loss(logits, target), 0.5 * cross_entropy(logits, target) + 2 * dice_loss(logits, target))
+    expected = 0.5 * cross_entropy(compared) + 2 * dice_loss(compared, over="batch")
+    assert_close(loss(logits, target, None), expected)
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_each_term_is_turned_on_by_its_weight(name):
+    logits, target = torch.randn(1, 3, 8, 8, dtype=torch.float64), torch.randint(0, 3, (1, 8, 8))
+    config = only(**({"cross_entropy": 1.0} | {name: 2.0}))
+    rest = segmentation_loss(only(cross_entropy=1.0), CPU)(logits, target, None) * (name != "cross_entropy")
+    term = TERMS[name](compare(logits, target), Weighing(), config)
+    assert_close(segmentation_loss(config, CPU)(logits, target, None), rest + 2 * term)
+
+
+def test_classes_that_do_not_exclude_each_other_are_told_by_their_target():
+    logits = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+    target = torch.randint(0, 2, logits.shape).double()
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+    assert_close(segmentation_loss(only(cross_entropy=1.0), CPU)(logits, target, None), expected)
+
+
+def test_hard_pixels_are_those_of_the_config():
+    logits, target = torch.randn(1, 2, 8, 8, dtype=torch.float64), torch.randint(0, 2, (1, 8, 8))
+    loss = segmentation_loss(LossConfig(dice=0, hard_pixels=0.25, hard_pixels_least=1), CPU)
+    single = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+    assert_close(loss(logits, target, None), single.flatten().topk(16).values.mean())
+
+
+class TestConfig:
+    @pytest.mark.parametrize("alone", [{}, {"cldice": 1.0}, {"boundary": 0.01}, {"distance": 5.0}], ids=str)
+    def test_something_must_be_minimised_that_can_stand_alone(self, alone):
+        with pytest.raises(ConfigError, match="at least one of cross_entropy, binary_cross_entropy, focal"):
+            build(LossConfig, {"cross_entropy": 0, "dice": 0} | alone, where="plan.toml")
+
+    @pytest.mark.parametrize(
+        "name", ["cross_entropy", "binary_cross_entropy", "focal", "dice", "tversky", "lovasz"]
+    )
+    def test_any_of_these_can(self, name):
+        assert getattr(only(**{name: 1.0}), name) == 1
+
+    @pytest.mark.parametrize("weights", [(-1.0, 2.0), (0.0, 0.0)], ids=str)
+    def test_class_weights_that_make_no_mean_are_refused(self, weights):
+        with pytest.raises(ConfigError, match="no weight may be below 0, and one at least must be above"):
+            build(LossConfig, {"class_weights": weights}, where="plan.toml")
+
+    def test_a_tversky_loss_in_which_nothing_costs_anything_is_refused(self):
+        with pytest.raises(ConfigError, match="nothing costs anything"):
+            build(LossConfig, {"tversky": 1, "tversky_alpha": 0, "tversky_beta": 0}, where="plan.toml")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -90,6 +94,20 @@ def test_half_precision_logits_give_a_finite_loss_and_gradient(dtype):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()
+
+
+def test_a_batch_split_over_ranks_has_the_loss_of_the_whole():
+    logits, maps = torch.randn(4, 3, 6, 6, dtype=torch.float64), torch.rand(4, 1, 6, 6, dtype=torch.float64)
+    target = torch.randint(0, 2, (4, 6, 6))
+    target[0, :4] = IGNORE  # so that the samples count differently
+    config = LossConfig(distance=3.0)
+    whole = segmentation_loss(config, CPU, objects="distance")(logits, target, maps)
+
+    def of_rank(rank, over_ranks):
+        loss = segmentation_loss(config, CPU, objects="distance", over_ranks=over_ranks)
+        return loss(logits[rank::2], target[rank::2], maps[rank::2])
+
+    assert_close(torch.stack(on_ranks(2, of_rank)), whole.expand(2))
 
 
 class TestDeepSupervision:
@@ -138,32 +156,12 @@ def seen_at(target: torch.Tensor, height: int, width: int) -> torch.Tensor:
 class TestObjects:
     """What makes touching objects come apart, as terms of the loss."""
 
-    def test_pixel_weights_make_a_weighted_mean(self):
-        logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-        target, weights = half_and_half(), torch.ones(1, 4, 4)
-        target[0, 3], weights[0, 0] = IGNORE, 5.0
-        single = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
-        expected = (5 * single[0, 0].sum() + single[0, 1:3].sum()) / (5 * 4 + 2 * 4)
-        assert_close(cross_entropy(logits, target, pixel_weights=weights), expected)
-
     def test_weights_of_one_change_nothing(self):
         logits, target = torch.randn(2, 2, 4, 4), torch.randint(0, 2, (2, 4, 4))
+        compared = compare(logits, target)
         assert_close(
-            cross_entropy(logits, target, pixel_weights=torch.ones(2, 4, 4)), cross_entropy(logits, target)
+            cross_entropy(compared, weighing=Weighing(pixels=torch.ones(2, 4, 4))), cross_entropy(compared)
         )
-
-    def test_a_perfect_distance_costs_nothing(self):
-        distance = torch.tensor([[[0.2, 0.5, 0.9]]])
-        target = torch.ones(1, 1, 3, dtype=torch.long)
-        assert distance_loss(distance.logit(), distance, target).item() == pytest.approx(0, abs=1e-6)
-        # Kullback-Leibler divergence of a coin of 1/2 from one of 0.9
-        said = distance_loss(torch.zeros(1, 1, 1), torch.tensor([[[0.9]]]), target[..., :1])
-        assert said.item() == pytest.approx(0.9 * math.log(1.8) + 0.1 * math.log(0.2), rel=1e-5)
-
-    def test_the_distance_of_ignored_pixels_does_not_count(self):
-        target = torch.tensor([[[1, IGNORE]]])
-        logits, distance = torch.tensor([[[0.0, 9.0]]]), torch.tensor([[[0.5, 0.0]]])
-        assert distance_loss(logits, distance, target).item() == pytest.approx(0, abs=1e-6)
 
     def test_the_last_logit_is_the_distance_and_no_class(self):
         logits, target = torch.randn(1, 3, 4, 4), half_and_half()
@@ -177,9 +175,8 @@ class TestObjects:
         logits = torch.randn(1, 3, 4, 4)
         target = torch.randint(0, 3, (1, 4, 4))
         loss = segmentation_loss(LossConfig(dice=0, class_weights=(0.5, 1.5)), CPU, objects="borders")
-        assert_close(
-            loss(logits, target), cross_entropy(logits, target, class_weights=torch.tensor([0.5, 1.5, 1.5]))
-        )
+        weighing = Weighing(classes=torch.tensor([0.5, 1.5, 1.5]))
+        assert_close(loss(logits, target), cross_entropy(compare(logits, target), weighing=weighing))
 
     def test_maps_follow_their_output_to_its_size(self):
         full, half = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 2, 2)
