@@ -10,6 +10,8 @@ from uvala.data.target_config import TargetConfig
 from uvala.data.targets import make_target, require_objects
 from uvala.errors import ConfigError
 
+DISTANCE = TargetConfig(objects="distance")
+
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
@@ -54,6 +56,14 @@ class TestMakeTarget:
     def test_several_classes_of_objects_are_refused(self, squares):
         with pytest.raises(ConfigError, match="two classes"):
             require_objects(3, TargetConfig(objects="borders"))
+
+    def test_objects_that_are_known_already_are_not_looked_for_again(self, squares):
+        sample = squares.samples[0]
+        classes, labels = squares.classes(sample), squares.instances(sample)
+        known = make_target(squares, sample, classes, DISTANCE, labels=labels)
+        np.testing.assert_array_equal(known.maps, make_target(squares, sample, classes, DISTANCE).maps)
+        one = make_target(squares, sample, classes, DISTANCE, labels=(labels > 0).astype(np.int32))
+        assert (one.maps[0][6, 9:11] > known.maps[0][6, 9:11]).all()  # where the two met before
 
 
 class TestIgnoredPixels:

@@ -13,10 +13,12 @@ from uvala.data.encoding_table import class_pixels
 from uvala.data.image_facts import ImageFacts
 from uvala.data.mask_facts import MaskFacts
 from uvala.data.masks import MaskEncoding
+from uvala.data.object_facts import ObjectFacts
 
 __all__ = ["Facts", "gather_facts"]
 
 _LARGEST_SPREAD = 1000.0  # of a black image nobody can say how much dimmer it is
+_COMPARED = 100  # images, each with each other
 
 
 class Facts(Config):
@@ -49,6 +51,12 @@ class Facts(Config):
     ignored: float = Field(ge=0, le=1, description="share of pixels that are ignored")
     alike: bool = Field(
         description="whether neighbours in the order of names are alike, as slices or frames are"
+    )
+    likeness: float = Field(
+        0.0, ge=-1, le=1, description="correlation of two images, made as small as 32x32 pixels, median"
+    )
+    objects: ObjectFacts | None = Field(
+        None, description="what the things in the masks are like; nothing where nobody looked"
     )
 
 
@@ -84,6 +92,7 @@ def gather_facts(
         class_images=tuple(occurs[: encoding.num_classes].tolist()),
         ignored=float(pixels[IGNORE] / max(pixels.sum(), 1)),
         alike=neighbours_alike(images),
+        likeness=_likeness(images),
     )
 
 
@@ -94,6 +103,16 @@ def _spread(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
     if dim <= bright / _LARGEST_SPREAD:
         return _LARGEST_SPREAD if bright > 0 else 1.0
     return float(bright / dim)
+
+
+def _likeness(images: Sequence[ImageFacts]) -> float:
+    """Median correlation of the thumbnails of different images, from as many as say it to two digits."""
+    some = images[:: max(1, len(images) // _COMPARED)]
+    if len(some) < 2:
+        return 0.0
+    thumbnails = np.stack([image.thumbnail for image in some]).astype(np.float64)
+    pairs = np.triu_indices(len(some), k=1)
+    return float(np.clip(np.median((thumbnails @ thumbnails.T)[pairs]), -1, 1))
 
 
 def _floats(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -18,27 +18,37 @@ def scale_of(image: ImageArray, settings: Normalisation) -> Normalisation:
     return settings.model_copy(update={"by": "dataset", "low": low, "high": high})
 
 
-def normalise(image: ImageArray, settings: Normalisation) -> NDArray[np.float32]:
+def normalise(
+    image: ImageArray, settings: Normalisation, *, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """The image as a network sees it: float32 [C, H, W], most of it in -1..1, none beyond `settings.limit`.
 
     image: any real dtype [C, H, W]. NaN becomes -1, infinities the limit (without one, the largest float).
+    out: where to put it, instead of new memory.
     """
     fixed = scale_of(image, settings)
     low, high = np.array(fixed.low)[:, None, None], np.array(fixed.high)[:, None, None]
+    if fixed.reverse_channels:
+        image, low, high = image[::-1], low[::-1], high[::-1]
     # a constant channel has no scale of its own; it becomes 0 everywhere instead of a division by zero
     half = np.where(high > low, (high - low) / 2, 1.0)
     middle = (low + high) / 2
-    if image.dtype.itemsize <= 2:
-        scaled = (image.astype(np.float32) - middle.astype(np.float32)) / half.astype(np.float32)
-    else:
-        # float32 has 24 bits: wider numbers must lose their offset first
-        scaled = (image.astype(np.float64) - middle) / half
+    result = np.empty(image.shape, np.float32) if out is None else out
+    # float32 has 24 bits: wider numbers must lose their offset first
+    exact = np.float32 if image.dtype.itemsize <= 2 else np.float64
+    # in place: half the time of new memory for each of the steps
+    scaled = result if exact is np.float32 else np.empty(image.shape, np.float64)
+    np.subtract(image, middle.astype(exact), out=scaled)
+    np.divide(scaled, half.astype(exact), out=scaled)
     if image.dtype.kind == "f":
         end = fixed.limit or float(np.finfo(np.float32).max)
-        scaled = np.nan_to_num(scaled, copy=False, nan=-1.0, posinf=end, neginf=-end)
-    if fixed.limit is not None:
-        scaled = np.clip(scaled, -fixed.limit, fixed.limit)
-    return np.ascontiguousarray(scaled[::-1] if fixed.reverse_channels else scaled, np.float32)
+        np.copyto(scaled, -1.0, where=np.isnan(scaled))
+        np.clip(scaled, -end, end, out=scaled)
+    elif fixed.limit is not None:
+        np.clip(scaled, -fixed.limit, fixed.limit, out=scaled)
+    if scaled is not result:
+        result[...] = scaled
+    return result
 
 
 def _percentiles(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:

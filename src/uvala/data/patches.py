@@ -1,51 +1,24 @@
 """Patches from images of any size: which one, from where, and the pixels around it.
 
 What step n of a training sees is a function of the seed and n alone. A resumed training therefore sees what
-an uninterrupted one would have seen, and the number of threads changes nothing.
+an uninterrupted one would have seen, and the number of threads, or of processes, changes nothing.
 """
 
 import math
-import os
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvala.arrays import IGNORE, ClassMap, ImageArray
-from uvala.data.dataset import Dataset
-from uvala.data.normalisation import Normalisation
-from uvala.data.normalise import normalise, scale_of
+from uvala.arrays import IGNORE, ClassMap
+from uvala.data.normalise import normalise
 from uvala.data.patch_config import PatchConfig
 from uvala.data.sample import Sample
-from uvala.data.target_config import TargetConfig
-from uvala.data.targets import Target, make_target
+from uvala.data.store import ImageStore, StoredImage
 
-__all__ = ["ImageStore", "PatchSampler", "Windows"]
-
-_PLACES = 2000  # pixels remembered per class and image: enough that no object is always missed
-
-
-@dataclass(frozen=True)
-class StoredImage:
-    """A decoded image with its truth, what is learnt of it, its scale, and where to find each class."""
-
-    image: ImageArray  # [C, H, W]
-    classes: ClassMap  # [H, W]
-    target: Target
-    scale: Normalisation
-    places: tuple[NDArray[np.int64], ...]  # flat indices of some pixels of each class that occurs
-
-    @property
-    def size_in_bytes(self) -> int:
-        """Memory that the arrays take."""
-        learnt = self.target.maps.nbytes
-        if self.target.classes is not self.classes:
-            learnt += self.target.classes.nbytes
-        return self.image.nbytes + self.classes.nbytes + learnt + sum(place.nbytes for place in self.places)
+__all__ = ["ImageStore", "PatchSampler", "StoredImage", "Windows"]
 
 
 class Windows(NamedTuple):
@@ -60,48 +33,13 @@ class Windows(NamedTuple):
     maps: NDArray[np.float32]
 
 
-class ImageStore:
-    """Decoded images, the last used ones kept in memory up to a limit. Safe to use from several threads."""
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        normalisation: Normalisation,
-        limit: int | None = None,
-        *,
-        targets: TargetConfig | None = None,
-    ) -> None:
-        self.dataset = dataset
-        self.normalisation = normalisation
-        self.targets = targets or TargetConfig()
-        self.limit = _quarter_of_memory() if limit is None else limit
-        self._kept: OrderedDict[str, StoredImage] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def __getitem__(self, sample: Sample) -> StoredImage:
-        with self._lock:
-            if sample.name in self._kept:
-                self._kept.move_to_end(sample.name)
-                return self._kept[sample.name]
-        stored = self._read(sample)
-        with self._lock:
-            if sample.name not in self._kept:  # another thread may have read it meanwhile
-                self._kept[sample.name] = stored
-                self._bytes += stored.size_in_bytes
-            while self._bytes > self.limit and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].size_in_bytes
-        return stored
-
-    def _read(self, sample: Sample) -> StoredImage:
-        image = self.dataset.image(sample)
-        classes = self.dataset.classes(sample)
-        target = make_target(self.dataset, sample, classes, self.targets)
-        return StoredImage(image, classes, target, scale_of(image, self.normalisation), _places(classes))
-
-
 class PatchSampler:
-    """Draws the patches of a step. An epoch shows each image as often as patches cover its area."""
+    """Draws the patches of a step. An epoch shows each image as often as patches cover its area.
+
+    Of the patches of an image, `config.class_share` are centred on a class drawn evenly, and
+    `config.object_share` lie around an object drawn evenly, if the store looks for objects; the others lie
+    anywhere.
+    """
 
     def __init__(
         self, store: ImageStore, samples: Sequence[Sample], config: PatchConfig, margin: int, seed: int
@@ -116,51 +54,108 @@ class PatchSampler:
             np.arange(len(self.samples)),
             [max(1, math.ceil(math.prod(sizes[each.name]) / config.size**2)) for each in self.samples],
         )
-        self._epoch = -1
-        self._shuffled = self._order
+        # two: where threads prepare the last patches of one epoch and the first of the next
+        self._shuffled = lru_cache(maxsize=2)(self._shuffle)
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps until the area of the training images has been shown once."""
         return math.ceil(len(self._order) / self.config.batch)
 
-    def windows(self, step: int) -> Windows:
-        """The windows of a step."""
-        drawn = [self._window(step * self.config.batch + slot) for slot in range(self.config.batch)]
-        return Windows(*(np.stack(part) for part in zip(*drawn, strict=True)))
+    def windows(self, step: int, slots: range | None = None) -> Windows:
+        """The windows of a step; slots: those of 0 to batch - 1 that one of several processes has."""
+        slots = range(self.config.batch) if slots is None else slots
+        drawn = [self._draw(step * self.config.batch + slot) for slot in slots]
+        first = drawn[0][0]
+        side = self.config.size + 2 * self.margin
+        windows = Windows(
+            np.empty((len(drawn), len(first.image), side, side), np.float32),
+            np.empty((len(drawn), side, side), np.uint8),
+            np.empty((len(drawn), len(first.target.maps), side, side), np.float32),
+        )
+        for slot, (stored, top, left) in enumerate(drawn):
+            self._cut(stored, top - self.margin, left - self.margin, windows, slot)
+        return windows
 
-    def _window(self, number: int) -> Windows:
-        """One window, without the axis of the batch."""
+    def _draw(self, number: int) -> tuple[StoredImage, int, int]:
+        """The n-th patch of the training: its image, and where its first row and column are."""
         rng = np.random.default_rng([self.seed, number])
         stored = self.store[self.samples[self._image_of(number)]]
-        height, width = stored.classes.shape
-        top, left = self._corner(stored, rng)
-        side = self.config.size + 2 * self.margin
-        rows = np.arange(top - self.margin, top - self.margin + side)
-        columns = np.arange(left - self.margin, left - self.margin + side)
-        inside = _mirrored(rows, height)[:, None], _mirrored(columns, width)[None, :]
-        mask = stored.target.classes[inside]
-        mask[(rows < 0) | (rows >= height), :] = IGNORE
-        mask[:, (columns < 0) | (columns >= width)] = IGNORE
-        image = normalise(stored.image[(slice(None), *inside)], stored.scale)
-        return Windows(image, mask, stored.target.maps[(slice(None), *inside)])
+        return stored, *self._corner(stored, rng)
 
     def _image_of(self, number: int) -> int:
         """Index of the image that the n-th patch of the training comes from."""
         epoch, place = divmod(number, len(self._order))
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._shuffled = np.random.default_rng([self.seed, epoch, 1]).permutation(self._order)
-        return int(self._shuffled[place])
+        return int(self._shuffled(epoch)[place])
+
+    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, epoch, 1]).permutation(self._order)
 
     def _corner(self, stored: StoredImage, rng: np.random.Generator) -> tuple[int, int]:
         height, width = stored.classes.shape
-        size = self.config.size
-        if stored.places and rng.random() < self.config.class_share:
+        size, classes, objects = self.config.size, self.config.class_share, self.config.object_share
+        kind = rng.random() if stored.places else 1.0
+        if kind < classes:
             places = stored.places[rng.integers(len(stored.places))]
             row, column = divmod(int(places[rng.integers(len(places))]), width)
             return _near(row, size, height), _near(column, size, width)
+        if kind < classes + objects and len(stored.objects):
+            row, column = divmod(int(stored.objects[rng.integers(len(stored.objects))]), width)
+            # not always in the middle: the network is to see it with one surrounding and another
+            down, right = rng.integers(-(size // 4), size // 4 + 1, 2).tolist()
+            return _near(row + down, size, height), _near(column + right, size, width)
         return _anywhere(size, height, rng), _anywhere(size, width, rng)
+
+    def _cut(self, stored: StoredImage, top: int, left: int, windows: Windows, slot: int) -> None:
+        """Put the window that begins at `top` and `left` into its slot of a batch.
+
+        Of the arrays only the rows and columns that it needs are read, which matters where they lie on disk.
+        """
+        height, width = stored.classes.shape
+        side = windows.masks.shape[-1]
+        rows, columns = _Span.of(top, side, height), _Span.of(left, side, width)
+        image = stored.image[:, rows.read, columns.read]
+        if rows.whole and columns.whole:
+            normalise(image, stored.scale, out=windows.images[slot])
+        else:
+            _mirror(normalise(image, stored.scale), rows, columns, windows.images[slot])
+        _mirror(stored.target.maps[:, rows.read, columns.read], rows, columns, windows.maps[slot])
+        mask = windows.masks[slot]
+        _mirror(stored.target.classes[None, rows.read, columns.read], rows, columns, mask[None])
+        mask[rows.outside] = IGNORE
+        mask[:, columns.outside] = IGNORE
+
+
+class _Span(NamedTuple):
+    """A stretch along one axis that may reach beyond the image: what is read, and what becomes of it.
+
+    read: the part of the axis to read. order: indices into that part, one for each place of the stretch.
+    outside: places beyond the image. whole: whether there are none.
+    """
+
+    read: slice
+    order: NDArray[np.int64]
+    outside: NDArray[np.bool_]
+    whole: bool
+
+    @classmethod
+    def of(cls, start: int, length: int, extent: int) -> "_Span":
+        places = np.arange(start, start + length)
+        mirrored = _mirrored(places, extent)
+        first = int(mirrored.min())
+        outside = (places < 0) | (places >= extent)
+        return cls(slice(first, int(mirrored.max()) + 1), mirrored - first, outside, not outside.any())
+
+
+def _mirror(part: NDArray[np.generic], rows: _Span, columns: _Span, out: NDArray[np.generic]) -> None:
+    """Put what was read, [C, h, w], where it belongs in a window, [C, S, S]."""
+    if not rows.whole:
+        part = part[:, rows.order]
+    if columns.whole:
+        out[...] = part
+    else:
+        # the mode only says that nothing need be checked; with the other one numpy would not write in place
+        np.take(part, columns.order, axis=2, out=out, mode="clip")
 
 
 def _near(centre: int, size: int, extent: int) -> int:
@@ -181,19 +176,3 @@ def _mirrored(indices: NDArray[np.int64], extent: int) -> NDArray[np.int64]:
     period = 2 * (extent - 1)
     folded = np.abs(indices) % period
     return np.where(folded < extent, folded, period - folded)
-
-
-def _places(classes: ClassMap) -> tuple[NDArray[np.int64], ...]:
-    rng = np.random.default_rng(0)
-    flat = classes.ravel()
-    found = []
-    for index in np.flatnonzero(np.bincount(flat, minlength=256)[:IGNORE]):
-        places = np.flatnonzero(flat == index)
-        found.append(places if len(places) <= _PLACES else rng.choice(places, _PLACES, replace=False))
-    return tuple(found)
-
-
-def _quarter_of_memory() -> int:
-    if not hasattr(os, "sysconf"):  # Windows
-        return 2 * 2**30
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4

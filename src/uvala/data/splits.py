@@ -21,7 +21,7 @@ from uvala.data.split_lists import SIDES, decided_sides
 from uvala.data.wording import count, name_some
 from uvala.errors import SplitError
 
-__all__ = ["Split", "SplitConfig", "guess_groups", "make_split"]
+__all__ = ["Split", "SplitConfig", "Unit", "guess_groups", "make_split", "units_of"]
 
 Unit = tuple[str, ...]
 """Names that stay on one side."""
@@ -75,7 +75,7 @@ def make_split(
         decided = {name: "train" for name in names} | decided
         origin = [*origin, "all others are trained on"]
     sides = dict(decided) if decided else dict.fromkeys(names, "train")
-    units, reason, series = _units(dataset)
+    units, reason, series = units_of(dataset)
     rng = np.random.default_rng(seed)
     drawn = []
     if not decided and len(units) >= config.fewest_for_test and config.test_share:
@@ -120,7 +120,7 @@ def guess_groups(names: Sequence[str]) -> dict[str, str]:
     return groups
 
 
-def _units(dataset: Dataset) -> tuple[list[Unit], str, bool]:
+def units_of(dataset: Dataset) -> tuple[list[Unit], str, bool]:
     """Names that stay together, why, and whether they follow each other as a series."""
     names = [sample.name for sample in dataset.samples]
     groups = {sample.name: sample.group for sample in dataset.samples if sample.group is not None}

@@ -47,13 +47,23 @@ def objects_of(dataset: Dataset, sample: Sample, classes: ClassMap) -> LabelMap:
     return connected_components(classes == OBJECTS) if labels is None else labels
 
 
-def make_target(dataset: Dataset, sample: Sample, classes: ClassMap, config: TargetConfig) -> Target:
-    """What `config` makes of an image's classes [H, W] and objects."""
+def make_target(
+    dataset: Dataset,
+    sample: Sample,
+    classes: ClassMap,
+    config: TargetConfig,
+    *,
+    labels: LabelMap | None = None,
+) -> Target:
+    """What `config` makes of an image's classes [H, W] and objects.
+
+    labels: its objects, int32 [H, W], for a caller that has them already.
+    """
     nothing = np.empty((0, *classes.shape), np.float32)
     if config.objects == "classes":
         return Target(classes, nothing)
     require_objects(dataset.encoding.num_classes, config)
-    labels = objects_of(dataset, sample, classes)
+    labels = objects_of(dataset, sample, classes) if labels is None else labels
     if config.objects == "weights":
         # the balance of the classes is not the map's business: Dice and loss.class_weights see to it
         weights = border_weight_map(labels, w0=config.w0, sigma=config.sigma, class_weights=(1.0, 1.0))
