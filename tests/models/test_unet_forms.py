@@ -101,3 +101,26 @@ class TestOptions:
     def test_features_without_a_head_are_as_many_as_the_width(self):
         with pytest.raises(ConfigError, match="num_classes must be width, which is 4, not 3"):
             make("minimal_unet", with_head=False)
+
+
+class TestScale:
+    """At half scale the network sees means of 2x2 pixels, and its logits are interpolated."""
+
+    @pytest.mark.parametrize("scale", [0.5, 0.25])
+    def test_is_the_network_between_a_mean_and_an_interpolation(self, scale):
+        coarse, plain = make("pytorch_unet", scale=scale), make("pytorch_unet")
+        plain.load_state_dict(coarse.state_dict())
+        image, side = random_image(64, 128), round(1 / scale)
+        with torch.no_grad():
+            inner = plain(F.avg_pool2d(image, side))
+            expected = F.interpolate(inner, scale_factor=side, mode="bilinear", align_corners=False)
+            torch.testing.assert_close(coarse(image), expected)
+
+    @pytest.mark.parametrize("size", [(1, 1), (33, 70), (17, 129)], ids=str)
+    def test_takes_any_size(self, size):
+        with torch.no_grad():
+            assert make("pytorch_unet", scale=0.5)(random_image(*size)).shape == (1, 3, *size)
+
+    def test_needs_twice_the_context(self):
+        halos = [measure(make("pytorch_unet", scale=scale), 2).halo for scale in (1.0, 0.5)]
+        assert halos[1] == 2 * halos[0]

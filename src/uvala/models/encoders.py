@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from uvala.errors import ConfigError, UnknownNameError, WeightsError, did_you_mean
 from uvala.models.checkpointing import CanCheckpoint, run
 from uvala.models.encoder_forms import Sections, as_smp_has_it, prune
+from uvala.models.hub import cached_only_without_network
 
 __all__ = ["Behaviour", "Encoder", "EncoderForm", "encoder_behaviour", "make_encoder", "timm_features"]
 
@@ -244,7 +245,8 @@ def timm_features(name: str, **options: Any) -> Any:
 def _loading(name: str) -> Iterator[None]:
     """Whatever goes wrong with a download, in one sentence."""
     try:
-        yield
+        with cached_only_without_network():
+            yield
     except Exception as error:  # the hub, its http client, sockets and files each have errors of their own
         raise WeightsError(
             found=f"no weights of ImageNet for encoder '{name}' ({type(error).__name__})",

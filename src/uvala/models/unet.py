@@ -115,6 +115,7 @@ class UNet(nn.Module):
     fold: squares of this side become channels before the first level, and channels become squares again after
     the head (the sub-pixel convolution of Shi et al. 2016, arXiv:1609.05158). With 2 the levels have a
     quarter of the pixels: the layers that cost most by far are gone, and the logits keep the full resolution.
+    shrink: the image is averaged over squares of this side first, and the logits are interpolated in the end.
     """
 
     checkpointing = False
@@ -135,13 +136,17 @@ class UNet(nn.Module):
         head: Part,
         decoder_widths: Sequence[int] | None = None,
         fold: int = 1,
+        shrink: int = 1,
         ragged: bool = False,
     ) -> None:
         super().__init__()
-        self.multiple = fold * 2 ** (len(widths) - 1)
-        self.padded_to = fold if ragged else self.multiple
-        self.fold = nn.PixelUnshuffle(fold)
-        self.unfold = nn.PixelShuffle(fold)
+        self.multiple = fold * shrink * 2 ** (len(widths) - 1)
+        self.padded_to = fold * shrink if ragged else self.multiple
+        self.fold: nn.Module = nn.PixelUnshuffle(fold)
+        self.unfold: nn.Module = nn.PixelShuffle(fold)
+        if shrink > 1:
+            self.fold = nn.Sequential(nn.AvgPool2d(shrink), self.fold)
+            self.unfold = nn.Sequential(self.unfold, nn.Upsample(scale_factor=shrink, mode="bilinear"))
         levels = list(zip([in_channels * fold**2, *widths[:-1]], widths, strict=True))
         self.encoders = nn.ModuleList(encode(before, width) for before, width in levels)
         self.downs = nn.ModuleList(down(width) for width in widths[:-1])

@@ -36,6 +36,20 @@ class PytorchUNetConfig(Config):
     num_classes: int = Field(2, ge=1, description="channels of the logits; 1 means binary, for a sigmoid")
     width: int = Field(64, ge=2, description="channels of the first level; each level below doubles them")
     bilinear: bool = Field(False, description="upsampling without weights; the deepest level is then halved")
+    scale: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="size at which the network sees the image: 1, 0.5 or 0.25; logits are made as large as "
+        "the image",
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _whole_squares(cls, scale: float) -> float:
+        if scale not in (1.0, 0.5, 0.25):
+            raise ValueError("must be 1, 0.5 or 0.25")
+        return scale
 
 
 @register_model(paper="arXiv:1505.04597", origin="milesial/Pytorch-UNet")
@@ -44,6 +58,7 @@ def pytorch_unet(config: PytorchUNetConfig) -> UNet:
     block = partial(convolutions, bias=False)
     w = config.width
     widths = [w, 2 * w, 4 * w, 8 * w, 16 * w]  # 64, 128, 256, 512, 1024
+    shrink = round(1 / config.scale)
     if not config.bilinear:
         return UNet(
             in_channels=config.in_channels,
@@ -56,6 +71,7 @@ def pytorch_unet(config: PytorchUNetConfig) -> UNet:
             merge=Concatenate,
             decode=block,
             head=head,
+            shrink=shrink,
             ragged=True,
         )
     return UNet(
@@ -70,6 +86,7 @@ def pytorch_unet(config: PytorchUNetConfig) -> UNet:
         decode=lambda before, after: block(before, after, between=before // 2),
         decoder_widths=[w, w, 2 * w, 4 * w],
         head=head,
+        shrink=shrink,
         ragged=True,
     )
 

@@ -9,13 +9,14 @@ from uvala.data.masks import MaskEncoding
 from uvala.data.normalisation import Normalisation
 from uvala.instances.config import ObjectConfig
 from uvala.tiling.config import TileConfig
+from uvala.tiling.test_time_config import TestTimeConfig
 
 __all__ = ["FORMAT", "READABLE", "Card", "DataCard", "NetworkCard", "ObjectCard", "TrainingCard"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the run folder's format. It rises when an older uvala could no longer read a new folder."""
 
-READABLE = (1, 2, 3)
+READABLE = (1, 2, 3, 4)
 """Versions that this uvala reads."""
 
 
@@ -49,6 +50,7 @@ class DataCard(Config):
     """What the network was trained on."""
 
     name: str = Field("", description="name of the data set's folder")
+    path: str = Field("", description="where the data set lay; a resume looks there")
     layout: str = Field("", description="how images and masks were arranged")
     channels: int | None = Field(None, description="channels that images are converted to; none: as they are")
     dtype: str = Field("uint8", description="number format of the images")
@@ -56,6 +58,9 @@ class DataCard(Config):
     val: int = Field(0, description="images that chose the best weights")
     test: int = Field(0, description="images held out")
     imported: str = Field("", description="whose checkpoint the weights are, if they were not trained here")
+    fold: int | None = Field(
+        None, ge=1, description="which part of a cross-validation this is; none: it is not part of one"
+    )
     split_origin: str = Field("", description="where the split comes from")
     notes: tuple[str, ...] = Field((), description="what was noticed while reading")
     table: tuple[tuple[str, str, float, int], ...] = Field(
@@ -80,6 +85,10 @@ class TrainingCard(Config):
     """How the training went so far."""
 
     finished: bool = Field(False, description="whether the training reached its end")
+    start: str = Field("", description="whose weights it began from; empty: fresh ones")
+    rejoined: tuple[int, float] | None = Field(
+        None, description="where it was lengthened: step, and share of the schedule at which it went on"
+    )
     ended: str = Field("", description="when it ended or was stopped, in ISO 8601")
     steps: int = Field(0, description="steps done")
     best_step: int = Field(0, description="step of the kept weights")
@@ -103,6 +112,11 @@ class Card(Config):
     encoding: MaskEncoding
     normalisation: Normalisation
     tiles: TileConfig = TileConfig()
+    test_time: TestTimeConfig = TestTimeConfig()
+    members: tuple[str, ...] = Field(
+        (),
+        description="folders inside this one, of runs whose predictions are averaged; none: it has its own",
+    )
     temperature: float = Field(
         1.0, gt=0, description="by which logits are divided so that probabilities are honest; from validation"
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from uvala.config import build
+from uvala.data.facts import Facts
 from uvala.data.splits import Split
 from uvala.errors import RunError, StorageError, UvalaError, did_you_mean
 from uvala.files import claim_folder, write_bytes, write_json
@@ -57,6 +58,16 @@ class RunFolder:
         return self.path / "checkpoint" / "state.safetensors"
 
     @property
+    def previous_checkpoint_path(self) -> Path:
+        """The same as it was a minute before, should the disk damage the newest."""
+        return self.path / "checkpoint" / "state.previous.safetensors"
+
+    @property
+    def start_path(self) -> Path:
+        """The weights that a training from other weights began with."""
+        return self.path / "checkpoint" / "start.safetensors"
+
+    @property
     def weights_path(self) -> Path:
         """The best weights so far."""
         return self.path / "model.safetensors"
@@ -76,6 +87,12 @@ class RunFolder:
         """Which images this run trained on, validated on and never looked at."""
         return build(Split, _read_json(self.path / "split.json"), where=str(self.path / "split.json"))
 
+    @property
+    def members(self) -> tuple["RunFolder", ...]:
+        """The runs whose predictions are averaged, as far as they have weights; none: it has its own."""
+        inner = [RunFolder(self.path / name) for name in self.card.members]
+        return tuple(run for run in inner if run.weights_path.is_file())
+
     @cached_property
     def contents(self) -> dict[str, str]:
         """A hash of the pixels of each image, by name: images are known again by what they show."""
@@ -91,19 +108,54 @@ class RunFolder:
         current = card.model_copy(update={"format": FORMAT})
         write_json(self.path / "card.json", current.model_dump(mode="json"))
 
+    def write_facts(self, facts: Facts) -> None:
+        """Write facts.json: what the training images and masks are like."""
+        write_json(self.path / "facts.json", facts.model_dump(mode="json"))
+
     def write_split(self, split: Split) -> None:
         """Write split.json."""
         write_json(self.path / "split.json", split.model_dump(mode="json"))
 
-    def write_weights(self, state: dict[str, Tensor]) -> None:
-        """Write model.safetensors."""
-        write_bytes(
-            self.weights_path, save({key: value.detach().cpu().contiguous() for key, value in state.items()})
-        )
+    @property
+    def weights_step(self) -> int | None:
+        """The training step of model.safetensors; None if it has none, cannot be read or is not there."""
+        try:
+            with safe_open(self.weights_path, framework="pt") as stored:
+                return int((stored.metadata() or {})["step"])
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return None
+
+    def write_weights(self, state: Mapping[str, Tensor], *, step: int | None = None) -> None:
+        """Write model.safetensors; step: of the training that made these weights."""
+        plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        write_bytes(self.weights_path, save(plain, None if step is None else {"step": str(step)}))
+
+    def clear_leftovers(self) -> None:
+        """Remove what a process that was killed while it wrote a file has left beside it."""
+        for folder in (self.path, self.checkpoint_path.parent):
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
+
+    def write_start(self, state: Mapping[str, Tensor]) -> None:
+        """Write the weights that the training begins with."""
+        plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        write_bytes(self.start_path, save(plain))
+
+    @property
+    def start(self) -> dict[str, Tensor] | None:
+        """The weights that the training began with; None: fresh ones."""
+        return load_file(self.start_path) if self.start_path.is_file() else None
 
     def model(self, device: str | torch.device = "cpu") -> nn.Module:
         """The network with its best weights, in eval mode; RunError if they are missing or do not fit."""
-        network = self.card.network
+        card = self.card
+        network = card.network
+        if card.members:
+            raise RunError(
+                found=f"{self.path}, the average of {len(card.members)} networks",
+                expected="a run with one network",
+                fix=f"give one of them, such as {self.path / card.members[0]}",
+            )
         if not self.weights_path.is_file():
             raise RunError(
                 found=f"{self.path}, whose training stopped before its first validation",

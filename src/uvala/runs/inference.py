@@ -7,12 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from uvala.arrays import ImageArray
+from uvala.arrays import Box, ImageArray, Size
 from uvala.data.normalisation import Normalisation
-from uvala.data.normalise import normalise
+from uvala.data.normalise import normalise, scale_of
 from uvala.runs.card import NetworkCard
 from uvala.tiling.config import TileConfig
-from uvala.tiling.run import Activation, class_probabilities, predict_probabilities
+from uvala.tiling.run import Activation, class_probabilities, predict_from_reader
+from uvala.tiling.test_time_config import TestTimeConfig
 
 __all__ = ["Outputs", "predict_outputs"]
 
@@ -39,17 +40,29 @@ def predict_outputs(
     tiles: TileConfig,
     device: torch.device,
     temperature: float = 1.0,
+    test_time: TestTimeConfig | None = None,
 ) -> Outputs:
-    """What `model` says about an image [C, H, W] in the units of its file."""
-    outputs = predict_probabilities(
+    """What `model` says about an image [C, H, W] in the units of its file.
+
+    test_time: mirrored and turned views whose outputs are averaged; None: only the image as it is. The image
+    is normalised tile by tile, so that one that is mapped from disk may be larger than the memory.
+    """
+    scale = scale_of(image, normalisation)
+
+    def read(box: Box) -> Tensor:
+        return torch.from_numpy(normalise(image[:, *box.slices], scale))
+
+    outputs = predict_from_reader(
         model,
-        torch.from_numpy(normalise(image, normalisation)),
+        read,
+        Size(*image.shape[-2:]),
         num_classes=network.num_classes + (network.objects != "classes"),
         halo=network.halo,
         multiple=network.multiple,
         tiles=tiles,
         device=device,
         activate=_activation(network.objects, temperature),
+        test_time=test_time,
     ).numpy()
     if network.objects == "classes":
         return Outputs(outputs)

@@ -17,6 +17,8 @@ from uvala.arrays import Box, Size
 from uvala.errors import UvalaError
 from uvala.tiling.config import SMALLEST_TILE, TileConfig
 from uvala.tiling.geometry import Tile, plan_tiles
+from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.tta import View, read_beyond, views_of
 
 __all__ = [
     "Activation",
@@ -52,6 +54,7 @@ def predict_probabilities(
     tiles: TileConfig,
     device: torch.device,
     activate: Activation = class_probabilities,
+    test_time: TestTimeConfig | None = None,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
 ) -> Tensor:
     """The softmax probabilities of an image, float32 [num_classes, H, W] on the CPU, each in 0 to 1.
@@ -59,7 +62,7 @@ def predict_probabilities(
     image: float [C, H, W], normalised, on any device; H and W from 1. model: on `device`, gives logits
     [B, num_classes, H, W], or [B, 1, H, W] for a sigmoid; it runs in eval mode and gets its modes back.
     halo, multiple: as `models.facts.measure` finds them. activate: instead of the softmax; it gives
-    `num_classes` outputs per pixel.
+    `num_classes` outputs per pixel. test_time: mirrored and turned views whose outputs are averaged.
 
     With a finite halo the result does not depend on `tiles`. Without one (halo None) an image above
     `tiles.whole_below` is an approximation: overlapping tiles, blended smoothly.
@@ -78,6 +81,7 @@ def predict_probabilities(
         tiles=tiles,
         device=device,
         activate=activate,
+        test_time=test_time,
         on_smaller_tiles=on_smaller_tiles,
     )
 
@@ -93,18 +97,29 @@ def predict_from_reader(
     tiles: TileConfig,
     device: torch.device,
     activate: Activation = class_probabilities,
+    test_time: TestTimeConfig | None = None,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
 ) -> Tensor:
     """As `predict_probabilities`, of an image of `size` that is read box by box and never held as a whole."""
-    join = _blend if halo is None else _put_side_by_side
     context = tiles.overlap // 2 if halo is None else halo
+    views = views_of(test_time)
+    frame = size if len(views) == 1 else _extended(size, model, multiple)
+    read = read if frame == size else read_beyond(read, size)
     while True:
-        plan = _plan(size, tiles, context, multiple)
+        plans = [_plan(view.size(frame), tiles, context, multiple) for view in views]
         try:
             with _evaluating(model):
-                return join(_run(model, read, plan, tiles.batch, device, activate), size, num_classes)
+                runs = [
+                    (view, plan, _run(model, view.reader(read, frame), plan, tiles.batch, device, activate))
+                    for view, plan in zip(views, plans, strict=True)
+                ]
+                if len(runs) > 1:
+                    mean = _average(runs, frame, num_classes, blended=halo is None)
+                    return mean[:, : size.height, : size.width]
+                join = _blend if halo is None else _put_side_by_side
+                return join(runs[0][2], size, num_classes)
         except torch.OutOfMemoryError:
-            smaller = _smaller(tiles, whole=len(plan) == 1)
+            smaller = _smaller(tiles, whole=len(plans[0]) == 1)
         # not inside the except clause: the exception holds the frames, and they hold the tensors
         if smaller is None:
             raise UvalaError(
@@ -123,6 +138,12 @@ def probabilities_whole(model: nn.Module, image: Tensor, device: torch.device) -
         return (
             _outputs(model, image[None], device, class_probabilities)[0].to("cpu", torch.float32).contiguous()
         )
+
+
+def _extended(size: Size, model: nn.Module, multiple: int) -> Size:
+    """The size that the network extends an image of `size` to by itself."""
+    multiple, slack = int(getattr(model, "padded_to", multiple)), int(getattr(model, "slack", 0))
+    return Size(*(length + (lack if (lack := -length % multiple) > slack else 0) for length in size))
 
 
 def _plan(size: Size, tiles: TileConfig, context: int, multiple: int) -> list[Tile]:
@@ -191,6 +212,30 @@ def _blend(parts: Iterator[tuple[Tile, Tensor]], size: Size, num_classes: int) -
         total[:, *tile.read.slices] += probabilities.to("cpu", torch.float32) * window
         weight[tile.read.slices] += window
     return total / weight
+
+
+def _average(
+    runs: Sequence[tuple[View, Sequence[Tile], Iterator[tuple[Tile, Tensor]]]],
+    frame: Size,
+    num_classes: int,
+    *,
+    blended: bool,
+) -> Tensor:
+    """The mean over the views of an image, [num_classes, *frame]: each tile is added where it lies."""
+    total = torch.zeros(num_classes, *frame)
+    for view, plan, parts in runs:
+        weight = torch.zeros(view.size(frame)) if blended else None
+        if weight is not None:
+            for tile in plan:
+                weight[tile.read.slices] += _window(tile)
+        for tile, outputs in parts:
+            if weight is None:
+                box, part = tile.write, outputs[:, *tile.kept.slices].to("cpu", torch.float32)
+            else:
+                box, share = tile.read, _window(tile) / weight[tile.read.slices]
+                part = outputs.to("cpu", torch.float32) * share
+            total[:, *view.box(box, frame).slices] += view.back(part)
+    return total.div_(len(runs))
 
 
 def _window(tile: Tile) -> Tensor:

@@ -32,7 +32,11 @@ def names(config: Config) -> Iterator[tuple[str, str]]:
 
 
 HALVES = (
-    "its own predict.py halves images first (--scale 0.5): if yours was trained so, give it halved images"
+    "its own predict.py halves images first (--scale 0.5): if yours was trained so, import it with scale=0.5"
 )
 
-ORIGINS = {"milesial": (Form("UNet of unet/unet_model.py", "pytorch_unet", read, names, note=HALVES),)}
+ORIGINS = {
+    "milesial": (
+        Form("UNet of unet/unet_model.py", "pytorch_unet", read, names, note=HALVES, assumes=("scale",)),
+    )
+}
