@@ -1,18 +1,49 @@
-"""How long one training step of a network takes on this machine: measured, not guessed."""
+"""How long a training step of a network takes on this machine, and how much memory: measured, not guessed."""
 
+import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from uvala.arrays import IGNORE
+from uvala.augment.config import AugmentConfig
+from uvala.augment.policy import augment_batch
+from uvala.augment.spatial import window_margin
 from uvala.errors import ConfigError
-from uvala.losses.combined import over_outputs, segmentation_loss
+from uvala.losses.combined import Loss, over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
+from uvala.models.layout import use_layout
+from uvala.plan.work import Candidate
 
-__all__ = ["autocast_dtype", "check_batch", "seconds_per_step"]
+__all__ = ["Probe", "StepCost", "autocast_dtype", "check_batch", "measure_step"]
 
-_LEAST_ROUNDS, _MOST_ROUNDS = 3, 10
-_SECONDS = 2.0  # after which the least number of rounds will do
+_MOST_ROUNDS = 6
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """seconds: of one training step; infinite if it does not fit.
+
+    memory: bytes that were held at most, on a CPU by the whole process; None where nobody knows.
+    """
+
+    seconds: float
+    memory: int | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory suffices."""
+        return math.isfinite(self.seconds)
+
+
+Probe = Callable[[Candidate, float], StepCost]
+"""(candidate, seconds that may be spent) -> what a step of it costs."""
 
 
 def check_batch(model: nn.Module, *, patch: int, batch: int) -> None:
@@ -27,40 +58,105 @@ def check_batch(model: nn.Module, *, patch: int, batch: int) -> None:
         )
 
 
-def seconds_per_step(
-    model: nn.Module, *, channels: int, classes: int, patch: int, batch: int, device: torch.device
-) -> float:
-    """Fastest of some steps (forward, backward) after one to warm up, in seconds.
+def measure_step(
+    candidate: Candidate,
+    seconds: float,
+    device: torch.device,
+    *,
+    augment: AugmentConfig | None = None,
+    loss: LossConfig | None = None,
+) -> StepCost:
+    """What a training step costs on `device`: augmentation, forward, loss, backward, clipping and AdamW.
 
-    The fastest, because whatever else the machine does can only add time. Infinite if it does not fit into
-    the device's memory.
+    The fastest of the steps after the first, as many as `seconds` allow, because whatever else the machine
+    does can only add time; the first itself if it takes all of them. Infinite time where the memory of a GPU
+    does not suffice. The weights of the network are drawn without touching the global generator.
     """
-    check_batch(model, patch=patch, batch=batch)
+    with torch.random.fork_rng(devices=[]):
+        model = candidate.network()
+    check_batch(model, patch=candidate.patch, batch=candidate.batch)
     try:
-        return min(_step_times(model.to(device).train(), channels, classes, patch, batch, device))
+        compare = segmentation_loss(loss or LossConfig(), device)
+        changes = augment or AugmentConfig()
+        step = _training_step(model.to(device).train(), candidate, device, changes, compare)
+        with _peak_memory(device) as peak:
+            times = list(_times(step, seconds))
     except torch.OutOfMemoryError:
-        return float("inf")
+        return StepCost(float("inf"))
+    return StepCost(min(times[1:] or times), peak())
 
 
-def _step_times(
-    model: nn.Module, channels: int, classes: int, patch: int, batch: int, device: torch.device
-) -> list[float]:
-    image = torch.zeros(batch, channels, patch, patch, device=device).uniform_(-1, 1)
-    target = torch.randint(0, classes, (batch, patch, patch), device=device)
-    loss = segmentation_loss(LossConfig(), device)
-    dtype = autocast_dtype("auto", device)
-    times: list[float] = []
-    while len(times) <= _LEAST_ROUNDS or (len(times) <= _MOST_ROUNDS and sum(times) < _SECONDS):
+def _times(step: Callable[[], None], seconds: float) -> Iterator[float]:
+    spent = 0.0
+    for number in range(_MOST_ROUNDS + 1):
         began = time.perf_counter()
+        step()
+        took = time.perf_counter() - began
+        yield took
+        spent += took
+        # the first step also sets things up, and often takes twice the time of the next
+        if spent + took > (seconds if number else 3 * seconds):
+            break
+
+
+def _training_step(
+    model: nn.Module, candidate: Candidate, device: torch.device, augment: AugmentConfig, loss: Loss
+) -> Callable[[], None]:
+    draws = torch.Generator().manual_seed(0)
+    side = candidate.patch + 2 * window_margin(augment, candidate.patch)
+    windows = torch.empty(candidate.batch, candidate.channels, side, side).uniform_(-1, 1, generator=draws)
+    masks = torch.randint(0, min(candidate.logits, IGNORE), (candidate.batch, side, side), generator=draws)
+    maps = torch.empty(candidate.batch, 0, side, side)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    weights = getattr(model, "loss_weights", None)
+    dtype = autocast_dtype(candidate.precision, device)
+    use_layout(model, candidate.memory_format)
+    called = torch.compile(model, dynamic=False) if candidate.compile else model
+
+    def step() -> None:
+        image, target, _ = augment_batch(
+            windows.to(device),
+            masks.to(device, torch.uint8),
+            maps.to(device),
+            augment,
+            candidate.patch,
+            [draws] * candidate.batch,
+        )
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            value = over_outputs(loss, model(image), target, getattr(model, "loss_weights", None))
+            value = over_outputs(loss, called(image), target.long(), weights)
+        optimiser.zero_grad(set_to_none=True)
         value.backward()
-        model.zero_grad(set_to_none=True)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
         value.item()  # waits for the device
-        times.append(time.perf_counter() - began)
-        if sum(times) > 5 * _SECONDS and len(times) > 1:
-            break  # too slow to be worth more of the budget
-    return times[1:]
+
+    return step
+
+
+@contextmanager
+def _peak_memory(device: torch.device) -> Iterator[Callable[[], int | None]]:
+    """A function that tells, after this block, what was taken at most while it ran, in bytes."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield lambda: torch.cuda.max_memory_allocated(device)
+        return
+    known = device.type == "cpu" and _forget_peak()
+    yield lambda: _peak() if known else None
+
+
+def _forget_peak() -> bool:
+    """Let the system count this process's peak memory anew; False where it cannot (other than Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _peak() -> int:
+    """Bytes that Linux saw this process hold at most."""
+    lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

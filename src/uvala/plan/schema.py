@@ -13,14 +13,21 @@ from uvala.data.patch_config import PatchConfig
 from uvala.data.target_config import TargetConfig
 from uvala.files import write_text
 from uvala.losses.config import LossConfig
+from uvala.plan.execution_config import ExecutionConfig
+from uvala.plan.optimiser_config import FreezeConfig, OptimiserConfig, WatchdogConfig
 from uvala.tiling.config import TileConfig
+from uvala.tiling.test_time_config import TestTimeConfig
 
 __all__ = [
+    "ExecutionConfig",
+    "FreezeConfig",
     "LengthConfig",
     "ModelConfig",
     "OptimiserConfig",
     "Plan",
+    "TestTimeConfig",
     "ValidationConfig",
+    "WatchdogConfig",
     "plan_values",
     "read_plan",
     "write_plan",
@@ -50,27 +57,6 @@ class LengthConfig(Config):
         return self
 
 
-class OptimiserConfig(Config):
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with a warm-up and a cosine down to 0."""
-
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest learning rate")
-    weight_decay: float = Field(
-        1e-2, ge=0, le=1, description="decoupled weight decay, per unit of learning rate"
-    )
-    warmup: float = Field(
-        0.05, ge=0, lt=1, description="share of the training in which the learning rate rises"
-    )
-    average: float = Field(
-        0.99,
-        ge=0,
-        lt=1,
-        description="decay of the running average of the weights that is kept; 0: the last ones",
-    )
-    clip: float = Field(
-        5.0, gt=0, description="largest norm of a gradient; a larger one is scaled down to it"
-    )
-
-
 class ValidationConfig(Config):
     """How often, and on how much, the network is scored while it trains."""
 
@@ -92,6 +78,12 @@ class Plan(Config):
         description="number format of the convolutions; auto: half precision on CUDA, float32 elsewhere",
     )
     length: LengthConfig = LengthConfig()
+    tracking: Literal["none", "tensorboard", "mlflow"] = Field(
+        "none", description="where curves also go: tensorboard or mlflow, in the run folder; each is an extra"
+    )
+    folds: int = Field(
+        1, ge=1, le=20, description="parts of a cross-validation, with a network each; 1: a single network"
+    )
     model: ModelConfig = ModelConfig()
     patches: PatchConfig = PatchConfig()
     targets: TargetConfig = TargetConfig()
@@ -99,8 +91,12 @@ class Plan(Config):
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+    freeze: FreezeConfig = FreezeConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
+    execution: ExecutionConfig = ExecutionConfig()
     validation: ValidationConfig = ValidationConfig()
     tiles: TileConfig = TileConfig()
+    test_time: TestTimeConfig = TestTimeConfig()
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

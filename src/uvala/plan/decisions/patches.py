@@ -1,0 +1,39 @@
+"""Decisions about patches: how large, and how many in a step."""
+
+import math
+
+import numpy as np
+
+from uvala.plan.choices import Choices
+from uvala.plan.decisions.resolution import coarsest_fold
+from uvala.plan.situation import Situation
+
+__all__ = ["choose_batch", "choose_patch"]
+
+_LARGEST = {"cpu": 256, "cuda": 512, "mps": 256}
+_BATCH = {"cpu": 4, "cuda": 16, "mps": 8}
+_SMALLEST = 32
+
+
+def choose_patch(choices: Choices, case: Situation) -> None:
+    """The side of a patch: what fits into the images, up to what gives enough different patches."""
+    fold, _ = coarsest_fold(case)
+    largest = _LARGEST[case.machine.kind] * (3 if fold == 4 else 2) // 2
+    side = float(np.median([min(size) for size in case.sizes]))
+    size = int(min(largest, max(_SMALLEST, math.ceil(side / _SMALLEST) * _SMALLEST)))
+    reason = (
+        f"the images' shorter side is {side:.0f} pixels"
+        if size < largest
+        else f"enough context, and many different patches, from images of {side:.0f} pixels and more"
+    )
+    choices.choose("patches.size", size, reason)
+
+
+def choose_batch(choices: Choices, case: Situation) -> None:
+    """How many patches there are in a step, to begin with."""
+    reason = "enough patches for a steady gradient, few enough for many steps"
+    batch = _BATCH[case.machine.kind]
+    if case.ranks > 1:
+        batch = case.ranks * max(1, round(batch / case.ranks), 2)
+        reason += f"; a multiple of {case.ranks} processes, two for each at least"
+    choices.choose("patches.batch", batch, reason)

@@ -1,0 +1,96 @@
+"""What decisions are made from: the data, the time and the machine."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from uvala.arrays import Size
+from uvala.data.facts import Facts
+from uvala.data.object_facts import ObjectFacts
+from uvala.plan.machine import Machine
+from uvala.plan.orientation import Orientation, orientation_of
+
+__all__ = ["Situation", "Task"]
+
+Task = Literal["objects", "membranes", "classes"]
+
+# as the evaluation tells them: membranes are thin, and part many cells that make up most of the image
+_CELL_SHARE, _CELLS, _WALL = 0.5, 8, 0.4
+
+
+@dataclass(frozen=True)
+class Situation:
+    """facts: of the training images. names: of the classes. numbered: whether masks number objects.
+
+    sizes: of each training image. pixels_after: pixels to be predicted after the training. seconds: of the
+    budget that are left; None without a budget. budget: the whole of it. ranks: processes that share a batch.
+    """
+
+    facts: Facts
+    names: tuple[str, ...]
+    numbered: bool
+    sizes: Sequence[Size]
+    pixels_after: int
+    machine: Machine
+    budget: float | None
+    seconds: float | None
+    ranks: int = 1
+
+    @property
+    def objects(self) -> ObjectFacts:
+        """What the things in the masks are like."""
+        assert self.facts.objects is not None, "a plan is made from a fingerprint"
+        return self.facts.objects
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.names)
+
+    @property
+    def area(self) -> int:
+        """Pixels of all training images."""
+        return sum(math.prod(size) for size in self.sizes)
+
+    @property
+    def orientation(self) -> Orientation:
+        """Whether up and down, left and right are told apart."""
+        return orientation_of(self.objects.leanings, self.names)
+
+    @property
+    def task(self) -> Task:
+        """What the masks ask for."""
+        if self.numbered:
+            return "objects"
+        return "classes" if self.membrane is None else "membranes"
+
+    @property
+    def membrane(self) -> int | None:
+        """The class that is a thin network between many cells; None if there is no such class."""
+        if self.numbered or self.classes != 2:
+            return None
+        for wall, cell in ((0, 1), (1, 0)):
+            thin, wide = self.objects.thickness[wall], self.objects.thickness[cell]
+            if (
+                0 < thin <= _WALL * wide
+                and self.objects.pieces[cell] >= _CELLS
+                and self.objects.pieces[cell] > self.objects.pieces[wall]
+                and self.facts.class_shares[cell] >= _CELL_SHARE
+            ):
+                return wall
+        return None
+
+    @property
+    def finest(self) -> float:
+        """Size of the smallest things that count, pixels.
+
+        Where masks number objects or have one foreground class, a tenth of the objects is no wider; of
+        membranes and of many classes, how thick half of their parts are: those hang together.
+        """
+        thick = sorted(each for each in self.objects.thickness if each > 0)
+        if self.membrane is not None:
+            return self.objects.thickness[self.membrane]
+        if self.classes == 2 and self.objects.objects > 0:
+            return max(1.0, self.objects.width[0])
+        return thick[len(thick) // 2] if thick else float(min(self.facts.median))
