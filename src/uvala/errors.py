@@ -11,6 +11,7 @@ UvalaError                  something a user can mend: what was found, what was 
 ├── ImageError              one file that cannot be read as an image
 ├── ShapeError              an array or tensor of the wrong shape or type
 ├── RunError                a folder that is not a usable run
+├── RankError               a training by several processes that has lost one of them
 ├── WeightsError            a checkpoint that does not fit a network that uvala knows
 └── StorageError            no space, no permission, a folder that is taken
 """
@@ -25,6 +26,7 @@ __all__ = [
     "ImageError",
     "LayoutError",
     "MaskError",
+    "RankError",
     "RunError",
     "ShapeError",
     "SplitError",
@@ -93,6 +95,10 @@ class ShapeError(UvalaError):
 
 class RunError(UvalaError):
     """A folder that is not a usable run."""
+
+
+class RankError(UvalaError):
+    """A training by several processes that has lost one of them, or never found it."""
 
 
 class WeightsError(UvalaError):

@@ -14,8 +14,8 @@ from uvala.files import storage_errors
 __all__ = ["Event", "EventLog", "Listener", "read_events"]
 
 Event = dict[str, Any]
-"""{"event": kind, "time": seconds since the job began, ...}. Kinds: reading, note, warning, data, plan,
-step, validation, end."""
+"""{"event": kind, "time": seconds since the job began, ...}. Kinds: reading, note, warning, data, facts,
+probe, plan, step, validation, end."""
 
 Listener = Callable[[Event], None]
 
@@ -34,6 +34,10 @@ class EventLog:
         self.append(event)
         for listener in self.listeners:
             listener(event)
+
+    def heard_by(self, listener: Listener) -> "EventLog":
+        """The same log, which one more listener hears."""
+        return EventLog(self.path, *self.listeners, listener, started=self.started)
 
     def tell(self, kind: str, **values: Any) -> None:
         """Say an event to the listeners only: what is of no interest afterwards."""

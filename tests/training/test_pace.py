@@ -33,16 +33,37 @@ class TestBudgetPace:
     def test_ends_early_enough_for_what_follows(self):
         clock = FakeClock()
         pace = budget_pace(clock)
-        pace.validated(1, seconds=2.0, pixels=1000)  # the last validation 2 s, scoring 2 s, all else 5 s
+        pace.validated(
+            1, seconds=2.0, seconds_per_pixel=0.002
+        )  # the last validation 2 s, scoring 2 s, all else 5 s
         clock.elapsed = 90.0
         assert not pace.over(1)
         clock.elapsed = 91.0
         assert pace.over(1)
 
+    def test_ends_at_the_step_that_comes_nearest(self):
+        """Steps of 8 s: at 88 s another one would end at 96 s, 5 s too late instead of 3 s too early."""
+        clock = FakeClock()
+        pace = budget_pace(clock)
+        pace.validated(1, seconds=2.0, seconds_per_pixel=0.002)  # the end is at 91 s
+        clock.elapsed = 80.0
+        assert not pace.over(7)
+        clock.elapsed = 88.0
+        assert pace.over(8)
+
+    def test_no_validation_just_before_the_last_one(self):
+        clock = FakeClock()
+        pace = budget_pace(clock)
+        pace.validated(1, seconds=2.0, seconds_per_pixel=0.002)
+        clock.elapsed = 80.0
+        assert pace.validation_due(7)
+        clock.elapsed = 88.0
+        assert not pace.validation_due(8)
+
     def test_at_most_a_third_of_the_budget_is_kept_back(self):
         clock = FakeClock()
         pace = budget_pace(clock, pixels=10**9)
-        pace.validated(1, seconds=2.0, pixels=1000)
+        pace.validated(1, seconds=2.0, seconds_per_pixel=0.002)
         clock.elapsed = 64.0
         assert not pace.over(1)
 
@@ -51,7 +72,7 @@ class TestBudgetPace:
         pace = budget_pace(clock)
         clock.elapsed = 30.0
         before = pace.share(10)
-        pace.validated(10, seconds=0.1, pixels=10**6)
+        pace.validated(10, seconds=0.1, seconds_per_pixel=1e-7)
         assert pace.share(10) >= before
 
     def test_a_resumed_training_goes_on_from_its_share(self):
@@ -62,11 +83,25 @@ class TestBudgetPace:
         clock.elapsed = 95.0
         assert pace.over(101)
 
+    def test_a_resumed_training_knows_what_a_validation_takes(self):
+        clock = FakeClock()
+        clock.elapsed = 91.0
+        pace = BudgetPace(
+            clock,
+            ValidationConfig(),
+            done=0.9,
+            pixels_after=1000,
+            seconds_after=5.0,
+            validation_seconds=2.0,
+            seconds_per_pixel=0.002,
+        )
+        assert pace.over(100)
+
     def test_a_slow_validation_comes_less_often(self):
         clock = FakeClock()
         quick, slow = budget_pace(clock), budget_pace(clock)
-        quick.validated(1, seconds=0.01, pixels=1000)
-        slow.validated(1, seconds=4.0, pixels=1000)
+        quick.validated(1, seconds=0.01, seconds_per_pixel=1e-5)
+        slow.validated(1, seconds=4.0, seconds_per_pixel=4e-3)
         clock.elapsed = 20.0
         assert (quick.validation_due(2), slow.validation_due(2)) == (True, False)
 

@@ -1,92 +1,199 @@
-"""All that a resume needs in one safetensors file: weights, the optimiser's moments, progress."""
+"""All that a resume needs in one safetensors file, of which the last two are kept.
+
+Tensors: the network, its average, the weights to fall back on (the best so far, or the first ones), the
+optimiser's moments. In its header: `Progress`, and a checksum over the tensors.
+"""
 
 import json
-from collections.abc import Mapping
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from uvala.config import Config
-from uvala.errors import RunError
-from uvala.files import write_bytes
+from uvala.errors import RunError, UvalaError
+from uvala.files import storage_errors, write_bytes
+from uvala.log import Event
+from uvala.runs.folder import RunFolder
+from uvala.training.progress import Progress
 
-__all__ = ["Progress", "load_checkpoint", "read_progress", "save_checkpoint"]
-
-
-class Progress(Config):
-    """Where a training is."""
-
-    step: int = Field(0, ge=0, description="steps done")
-    share: float = Field(0.0, ge=0, le=1, description="share of the training done, by time or by steps")
-    seconds: float = Field(0.0, ge=0, description="wall-clock time used so far")
-    best_step: int = Field(0, description="step of the best weights")
-    best_dice: float | None = Field(None, description="validation Dice of the best weights")
-    best_score: float | None = Field(
-        None, description="what they were chosen by: that Dice, and how well objects are told apart"
-    )
-    validated: int = Field(0, ge=0, description="images that each validation looks at; 0: not decided yet")
-    waited: float = Field(0.0, ge=0, description="seconds spent waiting for data")
-    scale: float | None = Field(None, description="scale of the loss in float16 training")
+__all__ = [
+    "Progress",
+    "events_to_keep",
+    "newest_state",
+    "pack_state",
+    "read_progress",
+    "unpack_state",
+    "write_state",
+]
 
 
-def save_checkpoint(
-    path: Path, models: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, progress: Progress
-) -> None:
-    """Write everything to `path`, whole or not at all. models: networks by a name of your choice."""
-    tensors: dict[str, Tensor] = {
-        f"{name}.{key}": value for name, model in models.items() for key, value in model.state_dict().items()
-    }
-    state = optimiser.state_dict()
-    for index, values in state["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
+def pack_state(
+    models: Mapping[str, nn.Module],
+    good: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+) -> bytes:
+    """The content of a checkpoint.
+
+    models: networks by a name of your choice, without a dot, but for "good" and "optimiser". good: a state
+    dict to fall back on.
+    """
+    states = {**{name: model.state_dict() for name, model in models.items()}, "good": good}
+    tensors = {f"{name}.{key}": value for name, state in states.items() for key, value in state.items()}
+    moments = optimiser.state_dict()
+    for index, values in moments["state"].items():
+        for key, value in values.items():
+            if value is not None:  # the momentum of SGD before its first step
+                tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    metadata = {"progress": progress.model_dump_json(), "groups": json.dumps(state["param_groups"])}
-    write_bytes(path, save(plain, metadata))
+    metadata = {
+        "progress": progress.model_dump_json(),
+        "groups": json.dumps(moments["param_groups"]),
+        "checksum": str(_checksum(plain)),
+    }
+    return save(plain, metadata)
 
 
-def load_checkpoint(
-    path: Path, models: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer
-) -> Progress:
-    """Fill `models` and `optimiser` from `path`; where the training was. RunError if that is impossible."""
+def write_state(run: RunFolder, content: bytes) -> None:
+    """Keep `content` as the newest checkpoint, and the one before as the previous; StorageError.
+
+    Whenever this is cut off, what was written last lies whole in one of the three places.
+    """
+    fresh, newest, previous = _places(run)
+    write_bytes(fresh, content)
+    with storage_errors(newest):
+        if newest.is_file():
+            newest.replace(previous)
+        fresh.replace(newest)
+
+
+def newest_state(run: RunFolder) -> tuple[bytes | None, str]:
+    """The content of the newest checkpoint that is whole, None if there is none; and a warning, or "".
+
+    RunError if there are checkpoints of which none can be used.
+    """
+    problems: list[tuple[Path, str]] = []
+    for path in _places(run):
+        try:
+            content = path.read_bytes()
+            _check(content)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, SafetensorError) as error:
+            problems.append((path, str(error).partition("\n")[0]))
+        else:
+            said = "; ".join(f"{broken} is damaged ({why})" for broken, why in problems)
+            return content, f"{said}: the checkpoint before it is used" if said else ""
+    if problems:
+        raise _unusable(*problems[0])
+    return None, ""
+
+
+def unpack_state(
+    content: bytes, models: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, path: Path
+) -> tuple[Progress, dict[str, Tensor]]:
+    """Fill `models` and `optimiser`; where the training was, and the weights to fall back on.
+
+    The latter are laid out in memory, and on the device, as those of the first of `models`. RunError if the
+    content is not of such a training. path: where it comes from, for that message.
+    """
     try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata()
-            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
+        metadata, tensors = _metadata(content), load(content)
         for name, model in models.items():
-            model.load_state_dict(_below(f"{name}.", tensors))
+            model.load_state_dict(_below(name, tensors))
         moments: dict[int, dict[str, Any]] = {}
-        for key, value in _below("optimiser.", tensors).items():
+        for key, value in _below("optimiser", tensors).items():
             index, _, name = key.partition(".")
             moments.setdefault(int(index), {})[name] = value
         optimiser.load_state_dict({"state": moments, "param_groups": json.loads(metadata["groups"])})
-        return Progress.model_validate_json(metadata["progress"])
-    except (SafetensorError, RuntimeError, KeyError, ValueError, OSError) as error:
-        raise _unusable(path, error) from error
+        _lay_out_like_weights(optimiser)
+        like, good = next(iter(models.values())).state_dict(), _below("good", tensors)
+        good = {key: torch.empty_like(value).copy_(good[key]) for key, value in like.items()}
+        return Progress.model_validate_json(metadata["progress"]), good
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise _unusable(path, str(error).partition("\n")[0]) from error
 
 
-def read_progress(path: Path) -> Progress:
-    """Where the training of a checkpoint is; the very beginning if it was cut off before its first one."""
-    if not path.is_file():
+def read_progress(run: RunFolder) -> Progress:
+    """Where the training of a run is; the very beginning if it was cut off before its first checkpoint."""
+    content, _ = newest_state(run)
+    if content is None:
         return Progress()
     try:
-        with safe_open(path, framework="pt") as stored:
-            return Progress.model_validate_json(stored.metadata()["progress"])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise _unusable(path, error) from error
+        return Progress.model_validate_json(_metadata(content)["progress"])
+    except (KeyError, ValueError) as error:
+        raise _unusable(run.checkpoint_path, str(error).partition("\n")[0]) from error
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def events_to_keep(events: Iterable[Event], progress: Progress) -> Iterator[Event]:
+    """Of the events of a training that was cut off, those that its resume will not say again.
+
+    The log may be ahead of the checkpoint: of steps, of a validation that was said but not yet kept, and of
+    what follows the training. Warnings stay if they are of a step before.
+    """
+    validations = 0
+    for event in events:
+        kind = event["event"]
+        if event.get("step", 0) > progress.step or kind in ("end", "tuned") or event.get("extra"):
+            continue
+        validations += kind == "validation"
+        again = kind == "validation" and validations > progress.validations
+        if not again and not (kind == "warning" and "step" not in event):
+            yield event
+
+
+def _places(run: RunFolder) -> tuple[Path, Path, Path]:
+    """Where checkpoints lie, the newest first; in the first of them only between two renames."""
+    newest = run.checkpoint_path
+    return newest.with_name("state.new.safetensors"), newest, run.previous_checkpoint_path
+
+
+def _check(content: bytes) -> None:
+    """ValueError or SafetensorError unless the content is as it was written."""
+    if _metadata(content).get("checksum") != str(_checksum(load(content))):
+        raise ValueError("its checksum is wrong")
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """What stands in the header of safetensors: its length in 8 bytes, then JSON."""
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        return dict(json.loads(content[8 : 8 + length])["__metadata__"])
+    except (struct.error, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError("its header is not that of a checkpoint") from error
+
+
+def _below(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that were packed under a name, by their own names."""
+    prefix = f"{name}."
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _unusable(path: Path, error: Exception) -> RunError:
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    total = 0
+    for key in sorted(tensors):
+        numbers = tensors[key].reshape(-1).view(torch.uint8).numpy()
+        total = zlib.crc32(numbers.data, zlib.crc32(key.encode(), total))
+    return total
+
+
+def _lay_out_like_weights(optimiser: torch.optim.Optimizer) -> None:
+    """Order the moments in memory as their weights are: a fused optimiser walks along both at once."""
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _unusable(path: Path, why: str) -> UvalaError:
     return RunError(
-        found=f"{path}, from which the training cannot go on ({str(error).splitlines()[0]})",
+        found=f"{path}, from which the training cannot go on ({why})",
         expected="the checkpoint of the plan in the same folder",
         fix="train anew with another --out",
     )

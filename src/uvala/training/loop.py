@@ -1,249 +1,235 @@
 """The only loop over training steps."""
 
 import math
-import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from uvala.augment.spatial import window_margin
-from uvala.data.dataset import Dataset
-from uvala.data.loader import Prefetch
+from uvala.data.cache import open_cache
+from uvala.data.loader import Prefetch, loader_threads
 from uvala.data.patches import ImageStore, PatchSampler
-from uvala.data.sample import Sample
-from uvala.errors import DataError
-from uvala.log import EventLog
-from uvala.models.catalog import create_model, without_pretrained
-from uvala.plan.budget import Clock
 from uvala.plan.probe import autocast_dtype
-from uvala.plan.schema import LengthConfig, Plan
-from uvala.runs.card import NetworkCard
-from uvala.runs.folder import RunFolder
 from uvala.training.average import WeightAverage
-from uvala.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from uvala.training.pace import BudgetPace, Pace, StepPace
+from uvala.training.checkpoint import pack_state, unpack_state
+from uvala.training.determinism import same_bits
+from uvala.training.freezing import encoder_of, freeze, is_frozen
+from uvala.training.job import Job, make_pace
+from uvala.training.judging import Judge, copied
+from uvala.training.keeper import Keeper
+from uvala.training.meter import Meter
+from uvala.training.network import make_network
+from uvala.training.optimiser import make_optimiser
+from uvala.training.progress import Progress
 from uvala.training.schedule import learning_rate
-from uvala.training.step import enough_memory, make_step
-from uvala.training.validate import validate
+from uvala.training.step import Step, enough_memory, make_step
+from uvala.training.voice import Voice
+from uvala.training.watchdog import gave_up
 
 __all__ = ["Job", "Training"]
 
-_CHECKPOINT_SECONDS = 60.0  # at most this much work is lost to a power cut
-_LOG_SECONDS = 0.5
-_NAN_STEPS = 25  # in a row; float16 refuses a few steps until its scale has settled
 
+class _Now(NamedTuple):
+    """What comes next, for all ranks alike; they are true or false as floats."""
 
-@dataclass(frozen=True)
-class Job:
-    """What is to be trained, on what, for how long, and where it goes.
-
-    pixels_after, seconds_after: what is still to be predicted, and how long all else takes, after the
-    training; a budget keeps time for both.
-    """
-
-    run: RunFolder
-    dataset: Dataset
-    training: Sequence[Sample]
-    validation: Sequence[Sample]
-    plan: Plan
-    network: NetworkCard
-    device: torch.device
-    clock: Clock
-    log: EventLog
-    pixels_after: int = 0
-    seconds_after: float = 0.0
+    over: float
+    validate: float
+    save: float
+    stop: float
+    share: float
 
 
 class Training:
-    """A training that can be cut off after any step. The best weights so far lie in the run folder.
+    """A training that can be cut off at any moment. The best weights so far lie in the run folder.
 
     progress: where it is.
     """
 
     def __init__(self, job: Job, *, resume: bool = False) -> None:
         self.job = job
-        plan, network = job.plan, job.network
-        torch.manual_seed(plan.seed)
-        self.model = create_model(
-            network.name,
-            in_channels=network.in_channels,
-            num_classes=network.logits or network.num_classes,
-            **(without_pretrained(network.options) if resume else network.options),
-        ).to(job.device)
+        plan, world = job.plan, job.world
+        self.say = Voice(job.log, silent=not world.is_main)
+        self.keeper = Keeper(job.run, world, self.say)
+        content = self.keeper.newest() if resume else b""
+        self.model = make_network(job, empty=bool(content))
+        self.encoder = encoder_of(self.model) if plan.freeze.encoder else None
         self.average = WeightAverage(self.model, plan.optimiser.average)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=plan.optimiser.learning_rate, weight_decay=plan.optimiser.weight_decay
-        )
+        self.optimiser = make_optimiser(self.model, plan.optimiser)
         # the gradients of float16 underflow if they are not scaled
         half = autocast_dtype(plan.precision, job.device) is torch.float16
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=half)
-        self.progress = Progress()
-        if resume:
-            self.progress = load_checkpoint(job.run.checkpoint_path, self._models, self.optimiser)
-        if self.progress.scale is not None:
-            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": self.progress.scale})
-        self.store = ImageStore(job.dataset, plan.normalisation, targets=plan.targets)
+        self.progress = Progress(given=job.start is not None)
+        good = copied(self.average.model)
+        if content:
+            path = job.run.checkpoint_path
+            self.progress, good = unpack_state(content, self._models, self.optimiser, path)
+            if self.scaler.is_enabled() and self.progress.scaler:
+                self.scaler.load_state_dict(dict(self.progress.scaler))
+        store = ImageStore(
+            job.dataset,
+            plan.normalisation,
+            targets=plan.targets,
+            objects=plan.patches.object_share > 0,
+            cache=open_cache(plan.execution.cache),
+            say=self.say,
+        )
         margin = window_margin(plan.augment, plan.patches.size)
-        self.sampler = PatchSampler(self.store, job.training, plan.patches, margin, plan.seed)
-        self.pace = _pace(job, self.sampler.steps_per_epoch, self.progress)
-        # in a random order, so that those which a time limit allows are a fair sample
-        self.judges = random.Random(plan.seed).sample(list(job.validation), len(job.validation))
-        self._judged_step = -1
-        self._warned = False
+        self.sampler = PatchSampler(store, job.training, plan.patches, margin, plan.seed)
+        self.slots = world.slots(plan.patches.batch)
+        self.pace = make_pace(job, self.sampler.steps_per_epoch, self.progress)
+        # what it keeps as good is also what the training is put back to when it goes wrong
+        self.judge = Judge(job, store, self.pace, self.say, good)
+        self.judge.agree_with_folder(self.progress)
 
     def run(self, stop_asked: Callable[[], bool]) -> bool:
-        """Train to the end; False if `stop_asked` came first. Either way there are weights in the run."""
-        step = make_step(self.model, self.optimiser, self.scaler, self.job.plan, self.job.device)
-        saved = time.monotonic()
-        meter = _Meter(self.job.log, self.pace, self.job.plan.patches.batch)
-        stopped = False
-        with Prefetch(self._make_batch, self.progress.step) as batches:
-            waited = self.progress.waited
-            while not self.pace.over(self.progress.step):
-                if stopped := stop_asked():
-                    break
-                rate = learning_rate(self.pace.share(self.progress.step), self.job.plan.optimiser)
-                with enough_memory(self.job.plan.patches.batch):
-                    loss = step(self.progress.step, *batches.next(), rate)
-                meter.add(loss, rate)
-                self._note(step=self.progress.step + 1, waited=waited + batches.waited)
-                if math.isfinite(loss):
-                    self.average.update(self.model, self.progress.step)
-                if self.pace.validation_due(self.progress.step):
-                    self._judge()
-                    self._save()
-                    saved = time.monotonic()
-                    meter.restart()
-                elif time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                    self._save()
-                    saved = time.monotonic()
-                meter.report(self.progress)
-        # a stop adds no validation to those of an unstopped training, unless there are no weights to keep yet
-        self._save()
-        if self.progress.best_dice is None or (not stopped and self.progress.step != self._judged_step):
-            self._judge()
+        """Train to the end; False if `stop_asked` came first. Either way there are weights in the run.
+
+        Raises DataError if it went wrong once too often, StorageError if the best weights cannot be written,
+        ConfigError if the device has too little memory.
+        """
+        with same_bits(self.job.plan.execution.deterministic):
+            if self.progress.given and self.progress.judged is None:
+                self._judge()
+                self._save()
+            threads = loader_threads(self.job.device.type)
+            with Prefetch(self._make_batch, self.progress.step, threads=threads) as batches:
+                stopped = self._steps(batches, stop_asked)
             self._save()
+            if stopped:
+                # a stop adds no validation to those of an unstopped training, and its checkpoint knows of
+                # none: it is there so that there are weights
+                if self.progress.best_dice is None:
+                    self._judge(extra=True)
+            elif self.progress.judged != self.progress.step:
+                self._judge()
+                self._save()
+        self._say_what_the_start_was_worth()
         return not stopped
+
+    def _steps(
+        self, batches: Prefetch[tuple[Tensor, Tensor, Tensor]], stop_asked: Callable[[], bool]
+    ) -> bool:
+        """Train until the end or a stop; whether it was a stop."""
+        plan, world = self.job.plan, self.job.world
+        meter = Meter(self.say, self.pace, plan.patches.batch)
+        waited_before = self.progress.waited
+        step: Step | None = None
+        frozen = False
+        while True:
+            now = self._agree(stop_asked)
+            if now.validate:
+                self._judge()
+                self._save()
+                meter.restart()
+                continue
+            if now.save:
+                self._save()
+            if now.over or now.stop:
+                return not now.over
+            if step is None or frozen != is_frozen(now.share, plan.freeze):
+                frozen = is_frozen(now.share, plan.freeze)
+                step = self._make_step(frozen)
+            began = time.perf_counter()
+            rate = self._rate(now.share, frozen)
+            with enough_memory(plan.patches.batch):
+                loss = world.from_main(step(self.progress.step, *batches.next(), rate))
+            self._note(
+                step=self.progress.step + 1,
+                waited=waited_before + batches.waited,
+                trained=self.progress.trained + time.perf_counter() - began,
+                watch=self.progress.watch.after(loss),
+            )
+            if math.isfinite(loss):
+                self.average.update(self.model, self.progress.step)
+                meter.add(loss)
+            if trouble := self.progress.watch.trouble(plan.watchdog):
+                self._rewind(trouble)
+            meter.report(self.progress, rate)
+
+    def _agree(self, stop_asked: Callable[[], bool]) -> _Now:
+        """What the clock of rank 0 says, and whether any rank was asked to stop."""
+        own = np.zeros(len(_Now._fields))
+        step = self.progress.step
+        if self.job.world.is_main:
+            share = self.pace.share(step)
+            due = step > 0 and self.progress.judged != step and self.pace.validation_due(step)
+            own[:] = self.pace.over(step), due, self.keeper.due, 0, share
+        own[3] = stop_asked()
+        return _Now(*self.job.world.total(own).tolist())
+
+    def _rate(self, share: float, frozen: bool) -> float:
+        plan, progress = self.job.plan, self.progress
+        rate = learning_rate(share, plan.optimiser, progress.plateau.factor)
+        if plan.freeze.encoder and not frozen:
+            rate *= plan.freeze.learning_rate_after
+        return rate * progress.watch.slowdown(progress.step, plan.watchdog)
+
+    def _make_step(self, frozen: bool) -> Step:
+        if self.encoder is not None:
+            freeze(self.encoder, frozen)
+        job = self.job
+        return make_step(
+            self.model,
+            self.optimiser,
+            self.scaler,
+            job.plan,
+            job.device,
+            world=job.world,
+            frozen=self.encoder if frozen else None,
+        )
+
+    def _make_batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        images, masks, maps = self.sampler.windows(number, self.slots)
+        return torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(maps)
+
+    def _judge(self, *, extra: bool = False) -> None:
+        self.progress = self.judge(self.average.model, self.progress, extra=extra)
+        self._note()
+
+    def _rewind(self, trouble: str) -> None:
+        """Put weights and optimiser back to where all was well, and go on more slowly; DataError."""
+        progress, plan = self.progress, self.job.plan
+        known = progress.best_dice is not None
+        if progress.watch.rewinds >= plan.watchdog.rewinds:
+            raise gave_up(trouble, progress.watch, plan.optimiser.learning_rate, weights=known)
+        for model in (self.model, self.average.model):
+            model.load_state_dict(self.judge.good)
+        self.optimiser.state.clear()
+        self._note(watch=progress.watch.rewind(progress.step))
+        where = f"the weights of step {progress.best_step}" if known else "the first weights"
+        rate = plan.watchdog.slower**self.progress.watch.rewinds
+        self.say(
+            "warning",
+            step=progress.step,
+            text=f"{trouble} at step {progress.step}: put back to {where}, learning rate times {rate:.3g}",
+        )
+
+    def _say_what_the_start_was_worth(self) -> None:
+        """A fine-tuning never ends with what it began with, or with less, without a word."""
+        progress = self.progress
+        if progress.given and progress.best_step == 0:
+            text = f"the weights are still those that the training began with (Dice {progress.best_dice:.4f})"
+            if later := progress.validations - 1:
+                text += f": none of {later} validation{'s' * (later != 1)} since then was as good"
+            self.say("warning", text=text)
 
     @property
     def _models(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average.model}
 
-    def _make_batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        images, masks, maps = self.sampler.windows(number)
-        return torch.from_numpy(images), torch.from_numpy(masks), torch.from_numpy(maps)
-
-    def _judge(self) -> None:
-        """Validate, and keep the weights if they are the best so far."""
-        job, progress = self.job, self.progress
-        limit = math.inf if progress.validated else self.pace.validation_limit
-        judges = self.judges[: progress.validated or len(self.judges)]
-        found = validate(
-            self.average.model, self.store, judges, job.network, job.plan.tiles, job.device, limit
-        )
-        self.pace.validated(progress.step, found.seconds, found.pixels)
-        self._judged_step = progress.step
-        before = progress.best_dice if progress.best_score is None else progress.best_score
-        # of equals the later one: on an easy task Dice is perfect long before probabilities are
-        best = before is None or found.score >= before
-        if best:
-            job.run.write_weights(self.average.model.state_dict())
-            self._note(best_step=progress.step, best_dice=found.mean_dice, best_score=found.score)
-        self._note(validated=found.images)
-        job.log(
-            "validation",
-            step=progress.step,
-            mean_dice=found.mean_dice,
-            dice=found.dice,
-            score=found.score,
-            best=best,
-            images=found.images,
-            seconds=round(found.seconds, 3),
-        )
-        if len(found.predicted) == 1 and progress.share > 0.3 and not self._warned:
-            self._warned = True
-            name = job.dataset.encoding.names[found.predicted[0]]
-            job.log("warning", text=f"the network still predicts nothing but '{name}': see `uvala check`")
-
     def _save(self) -> None:
-        self._note(scale=self.scaler.get_scale() if self.scaler.is_enabled() else None)
-        save_checkpoint(self.job.run.checkpoint_path, self._models, self.optimiser, self.progress)
+        self._note(scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {})
+        self.keeper.keep(
+            lambda: pack_state(self._models, self.judge.good, self.optimiser, self.progress),
+            self.progress.step,
+        )
 
-    def _note(self, **changes: object) -> None:
+    def _note(self, **changes: Any) -> None:
         self.progress = self.progress.model_copy(update=changes)
         self.progress = self.progress.model_copy(
             update={"share": self.pace.share(self.progress.step), "seconds": self.job.clock.elapsed}
         )
-
-
-class _Meter:
-    """Gathers losses and says them a few times a second; raises DataError when they stay NaN."""
-
-    def __init__(self, log: EventLog, pace: Pace, batch: int) -> None:
-        self.log = log
-        self.pace = pace
-        self.batch = batch
-        self.refused = 0
-        self.rate = 0.0
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin a new interval, such as after a validation."""
-        self.began = time.monotonic()
-        self.losses: list[float] = []
-
-    def add(self, loss: float, rate: float) -> None:
-        """Take note of one step."""
-        self.rate = rate
-        if math.isfinite(loss):
-            self.losses.append(loss)
-            self.refused = 0
-            return
-        self.refused += 1
-        if self.refused >= _NAN_STEPS:
-            raise DataError(
-                found=f"a loss that is not a number in {_NAN_STEPS} steps in a row",
-                expected="a finite loss",
-                fix="run `uvala check`, or lower optimiser.learning_rate; the best weights so far are kept",
-            )
-
-    def report(self, progress: Progress) -> None:
-        """Say the mean loss since the last report, if it is time to."""
-        seconds = time.monotonic() - self.began
-        if not self.losses or (seconds < _LOG_SECONDS and not self.pace.over(progress.step)):
-            return
-        self.log(
-            "step",
-            step=progress.step,
-            share=round(progress.share, 4),
-            loss=round(sum(self.losses) / len(self.losses), 6),
-            learning_rate=self.rate,
-            images_per_second=round(len(self.losses) * self.batch / max(seconds, 1e-9), 2),
-            seconds_left=self.pace.seconds_left,
-        )
-        self.restart()
-
-
-def _pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:
-    length = _steps(job.plan.length, steps_per_epoch)
-    if length is not None:
-        return StepPace(length, job.plan.validation, done=progress.step)
-    return BudgetPace(
-        job.clock,
-        job.plan.validation,
-        done=progress.share,
-        pixels_after=job.pixels_after,
-        seconds_after=job.seconds_after,
-    )
-
-
-def _steps(length: LengthConfig, steps_per_epoch: int) -> int | None:
-    if length.steps is not None:
-        return length.steps
-    if length.epochs is not None:
-        return max(1, round(length.epochs * steps_per_epoch))
-    assert length.budget is not None, "the planner gives every training a length"
-    return None

@@ -29,8 +29,8 @@ class Pace(Protocol):
     def validation_due(self, step: int) -> bool:
         """Whether to validate after `step` steps."""
 
-    def validated(self, step: int, seconds: float, pixels: int) -> None:
-        """Take note of a validation after `step` steps."""
+    def validated(self, step: int, seconds: float, seconds_per_pixel: float) -> None:
+        """Take note of a validation after `step` steps; seconds_per_pixel: of one device."""
 
     @property
     def validation_limit(self) -> float:
@@ -65,7 +65,7 @@ class StepPace:
         """At every n-th step, and the last."""
         return step % self.every == 0 or step == self.length
 
-    def validated(self, step: int, seconds: float, pixels: int) -> None:
+    def validated(self, step: int, seconds: float, seconds_per_pixel: float) -> None:
         """Nothing to learn: the steps decide."""
 
     @property
@@ -81,11 +81,20 @@ class BudgetPace:
     """A training that ends when the time ends.
 
     done: share of the training that was done before a resume. pixels_after, seconds_after: what is still to
-    be predicted, and how long all else takes, after the last step.
+    be predicted, and how long all else takes, after the last step. validation_seconds, seconds_per_pixel:
+    what the last validation before a resume took.
     """
 
     def __init__(
-        self, clock: Clock, config: ValidationConfig, *, done: float, pixels_after: int, seconds_after: float
+        self,
+        clock: Clock,
+        config: ValidationConfig,
+        *,
+        done: float,
+        pixels_after: int,
+        seconds_after: float,
+        validation_seconds: float = 0.0,
+        seconds_per_pixel: float = 0.0,
     ) -> None:
         assert clock.budget is not None
         self.clock = clock
@@ -96,8 +105,10 @@ class BudgetPace:
         self._done = self._share = done
         self._began = clock.elapsed
         self._next_validation = done + _EARLY if done == 0 else done + 1 / config.rounds
-        self._validation_seconds = 0.0
-        self._seconds_per_pixel = 0.0
+        self._validation_seconds = validation_seconds
+        self._seconds_per_pixel = seconds_per_pixel
+        self._last = (-1, 0.0)  # step and time when it was last asked whether all is over
+        self._step_seconds = 0.0
 
     def share(self, step: int) -> float:
         """Share of the training time that is used up."""
@@ -107,18 +118,23 @@ class BudgetPace:
         return self._share
 
     def over(self, step: int) -> bool:
-        """Whether the time for training is used up; never before the first step."""
-        return step > 0 and self.share(step) >= 1.0
+        """Whether the time for training is used up, to the nearest step; never before the first one."""
+        now = self.clock.elapsed
+        if step == self._last[0] + 1:
+            self._step_seconds = now - self._last[1]
+        self._last = step, now
+        return step > 0 and (self.share(step) >= 1.0 or now + self._step_seconds / 2 >= self._end)
 
     def validation_due(self, step: int) -> bool:
-        """When the share of time that validations may take allows another."""
-        return self._next_validation <= self.share(step) < 1.0
+        """When the share of time that validations may take allows another, before the one at the end."""
+        left = self._end - self.clock.elapsed
+        return self._next_validation <= self.share(step) < 1.0 and left > 2 * self._validation_seconds
 
-    def validated(self, step: int, seconds: float, pixels: int) -> None:
+    def validated(self, step: int, seconds: float, seconds_per_pixel: float) -> None:
         """Learn from a validation how long the rest will take, and when the next one is due."""
         self._validation_seconds = seconds
-        self._seconds_per_pixel = seconds / max(1, pixels)
-        pause = seconds / (self.config.time_share * max(1e-6, self._end - self._began))
+        self._seconds_per_pixel = seconds_per_pixel
+        pause = (1 - self._done) * seconds / (self.config.time_share * max(1e-6, self._end - self._began))
         self._next_validation = self.share(step) + max(pause, 1 / self.config.rounds)
 
     @property

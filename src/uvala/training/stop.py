@@ -2,16 +2,26 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 
 __all__ = ["StopSignal"]
 
 
-class StopSignal:
-    """In its `with` block the first SIGINT or SIGTERM sets `asked`; the second acts as it always does."""
+_ECHO_SECONDS = 5.0
 
-    def __init__(self) -> None:
+
+class StopSignal:
+    """In its `with` block the first SIGINT or SIGTERM sets `asked`; the second acts as it always does.
+
+    launched: by torchrun or the like, which passes on a signal that the terminal has sent to all processes
+    already: a second one soon after the first is its echo.
+    """
+
+    def __init__(self, *, launched: bool = False) -> None:
         self.asked = False
+        self._until = 0.0
+        self._launched = launched
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignal":
@@ -28,8 +38,14 @@ class StopSignal:
         self._restore()
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        self._restore()
+        if not self.asked:
+            self.asked = True
+            self._until = time.monotonic() + (_ECHO_SECONDS if self._launched else 0.0)
+            if not self._launched:
+                self._restore()
+        elif time.monotonic() > self._until:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

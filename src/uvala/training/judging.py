@@ -1,0 +1,109 @@
+"""Validation while training: when the weights are the best so far, they are kept."""
+
+import math
+import random
+from typing import Any
+
+from torch import Tensor, nn
+
+from uvala.data.patches import ImageStore
+from uvala.training.alarm import likely_cause
+from uvala.training.job import Job
+from uvala.training.pace import Pace
+from uvala.training.progress import Progress
+from uvala.training.validate import Validation, validate
+from uvala.training.voice import Voice
+
+__all__ = ["Judge", "copied"]
+
+_ALARM_SHARE = 0.1  # of a training, after which a network should predict more than one class
+
+
+class Judge:
+    """Validates a network and keeps its best weights.
+
+    good: the best weights so far, or those that the training began with; on the network's device.
+    """
+
+    def __init__(self, job: Job, store: ImageStore, pace: Pace, say: Voice, good: dict[str, Tensor]) -> None:
+        self.job = job
+        self.store = store
+        self.pace = pace
+        self.say = say
+        self.good = good
+        # in a random order, so that those which a time limit allows are a fair sample
+        self.samples = random.Random(job.plan.seed).sample(list(job.validation), len(job.validation))
+
+    def __call__(self, model: nn.Module, progress: Progress, *, extra: bool = False) -> Progress:
+        """Validate `model` and write its weights if none were better; where the training is then.
+
+        extra: an uninterrupted training would not have made this one. StorageError if the weights cannot be
+        written; the old ones are then still there.
+        """
+        job = self.job
+        limit = math.inf if progress.validated else self.pace.validation_limit
+        samples = self.samples[: progress.validated or len(self.samples)]
+        found = validate(
+            model, self.store, samples, job.network, job.plan.tiles, job.device, limit, job.world
+        )
+        seconds_per_pixel = found.seconds * job.world.size / max(1, found.pixels)
+        self.pace.validated(progress.step, found.seconds, seconds_per_pixel)
+        changes: dict[str, Any] = {
+            "validated": found.images,
+            "judged": progress.step,
+            "validations": progress.validations + 1,
+            "validation_seconds": found.seconds,
+            "seconds_per_pixel": seconds_per_pixel,
+            "plateau": progress.plateau.after(found.score, job.plan.optimiser),
+        }
+        before = progress.best_dice if progress.best_score is None else progress.best_score
+        # of equals the later one: on an easy task Dice is perfect long before probabilities are
+        best = before is None or found.score >= before
+        if best:
+            if job.world.is_main:
+                job.run.write_weights(model.state_dict(), step=progress.step)
+            self.good = copied(model)
+            changes |= {
+                "best_step": progress.step,
+                "best_dice": found.mean_dice,
+                "best_score": found.score,
+            }
+        self.say(
+            "validation",
+            step=progress.step,
+            mean_dice=found.mean_dice,
+            dice=found.dice,
+            score=found.score,
+            best=best,
+            images=found.images,
+            seconds=round(found.seconds, 3),
+            **({"extra": True} if extra else {}),
+        )
+        changes["alarmed"] = progress.alarmed or self._alarm(found, progress)
+        return progress.model_copy(update=changes)
+
+    def agree_with_folder(self, progress: Progress) -> None:
+        """Put the best weights of a checkpoint into the run folder where there are others."""
+        if progress.best_dice is None or not self.job.world.is_main:
+            return
+        if self.job.run.weights_step != progress.best_step:
+            # it was killed between writing the two, or the older checkpoint is used
+            self.job.run.write_weights(self.good, step=progress.best_step)
+
+    def _alarm(self, found: Validation, progress: Progress) -> bool:
+        """Say that only one class is predicted where there are several, and why that may be."""
+        young = progress.share < _ALARM_SHARE or not progress.watch.informed
+        if young or len(found.predicted) != 1 or len(found.present) < 2:
+            return False
+        names = self.job.dataset.encoding.names
+        shares = self.job.dataset.facts_of(self.job.training).class_shares
+        name, rate = names[found.predicted[0]], self.job.plan.optimiser.learning_rate
+        cause = likely_cause(name, dict(zip(names, shares, strict=False)), progress.watch, rate)
+        text = f"the network still predicts nothing but '{name}': {cause}"
+        self.say("warning", step=progress.step, text=text)
+        return True
+
+
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict of `model` as it is now."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}

@@ -1,0 +1,72 @@
+"""A validation that several ranks share has the result of one that a single rank makes."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from drawn import write_discs
+from jobs import job
+from uvala.training.distributed import World
+from uvala.training.loop import Training
+from uvala.training.validate import validate
+
+
+@dataclass(frozen=True)
+class Alone(World):
+    """A rank of several that hears nothing of the others; told: what it tells them."""
+
+    told: list = field(default_factory=list)
+
+    def total(self, values):
+        self.told.append(values)
+        return values
+
+    def any(self, flag):
+        return flag
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("validation")
+    return Training(job(write_discs(folder / "discs", count=8, values=(0, 100, 200)), folder / "run"))
+
+
+def validated(training, world: World, samples: int = 8, **options):
+    plan, network = training.job.plan, training.job.network
+    return validate(
+        training.model,
+        training.judge.store,
+        training.job.dataset.samples[:samples],
+        network,
+        plan.tiles,
+        training.job.device,
+        world=world,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("size", [2, 3, 11])
+def test_the_sums_of_all_ranks_are_those_of_one(training, size):
+    whole = Alone(0, 1)
+    validated(training, whole)
+    told = []
+    for rank in range(size):
+        world = Alone(rank, size)
+        validated(training, world)
+        told += world.told
+    np.testing.assert_array_equal(sum(told), whole.told[0])
+
+
+def test_each_image_is_looked_at_once(training):
+    assert [validated(training, Alone(rank, 3)).images for rank in range(3)] == [3, 3, 2]
+
+
+def test_a_time_limit_ends_it_after_one_image(training):
+    assert validated(training, World.alone(), time_limit=0.0).images == 1
+
+
+def test_says_which_classes_are_there_and_which_are_predicted(training):
+    found = validated(training, World.alone())
+    assert found.present == (0, 1, 2)
+    assert set(found.predicted) <= {0, 1, 2}
