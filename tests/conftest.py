@@ -11,6 +11,14 @@ from trainings import train_quickly
 REPOSITORY = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory):
+    """Decoded images of tests do not go where those of the user are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UVALA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real data and reference numbers, which are not part of the project."""

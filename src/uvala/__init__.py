@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from uvala import instances, metrics
     from uvala.api.importing import import_weights
+    from uvala.api.planning import plan_training
     from uvala.api.run import Run, load_run
     from uvala.api.training import train
     from uvala.data.check import check
@@ -37,6 +38,7 @@ _HOME = {
     "import_weights": "uvala.api.importing",
     "list_models": "uvala.models.table",
     "load_run": "uvala.api.run",
+    "plan_training": "uvala.api.planning",
     "read_dataset": "uvala.data.dataset",
     "to_peer": "uvala.weights.peers",
     "train": "uvala.api.training",
@@ -46,6 +48,7 @@ _HOME = {
 __all__ = [  # noqa: RUF022 - the order in which a reader meets them
     "read_dataset",
     "check",
+    "plan_training",
     "train",
     "load_run",
     "evaluate",

@@ -39,6 +39,7 @@ class TestRunFolder:
             "scores.json",
             "scores.csv",
             "checkpoint/state.safetensors",
+            "facts.json",
         ],
     )
     def test_holds(self, disc_run, name):
@@ -96,12 +97,17 @@ def train_and_cut(data, out, after: int, **options):
         train_quickly(data, out, steps=20, listener=cut, **options)
 
 
+@pytest.fixture(scope="module")
+def whole(disc_data, tmp_path_factory):
+    """A training of 20 steps that was never stopped."""
+    return train_quickly(disc_data, tmp_path_factory.mktemp("whole") / "run", steps=20)
+
+
 class TestResume:
     """P16: a resumed training is the training that was never stopped."""
 
     @pytest.mark.parametrize("after", [2, 5, 10, 15], ids=lambda after: f"cut after step {after}")
-    def test_equals_uninterrupted_training_bit_for_bit(self, disc_data, tmp_path, after):
-        whole = train_quickly(disc_data, tmp_path / "whole", steps=20)
+    def test_equals_uninterrupted_training_bit_for_bit(self, disc_data, tmp_path, whole, after):
         train_and_cut(disc_data, tmp_path / "cut", after)
         resumed = uvala.train(disc_data, out=tmp_path / "cut", resume=True)
         assert same(weights(whole), weights(resumed))
@@ -114,11 +120,12 @@ class TestResume:
         assert same(weights(whole), weights(uvala.train(disc_data, out=tmp_path / "cut", resume=True)))
 
     @pytest.mark.parametrize("after", [3, 10, 12], ids=lambda after: f"stopped after step {after}")
-    def test_after_a_clean_stop_too(self, disc_data, tmp_path, after):
-        whole = train_quickly(disc_data, tmp_path / "whole", steps=20)
+    def test_after_a_clean_stop_too(self, disc_data, tmp_path, whole, after):
+        asked = []
 
         def stop(event):
-            if event.get("step", 0) >= after:
+            if event.get("step", 0) >= after and not asked:
+                asked.append(event)  # a second Ctrl-C would stop at once
                 signal.raise_signal(signal.SIGINT)
 
         stopped = train_quickly(disc_data, tmp_path / "cut", steps=20, listener=stop)
@@ -139,8 +146,12 @@ class TestResume:
         ]
         assert steps == sorted(set(steps)) == [5, 10, 15, 20]
 
+    def test_finds_the_data_where_they_were(self, disc_data, tmp_path):
+        train_and_cut(disc_data, tmp_path / "cut", 15)
+        assert uvala.train(tmp_path / "cut", resume=True).card.training.finished
+
     def test_needs_the_folder(self, disc_data):
-        with pytest.raises(ConfigError, match="name it with --out RUN"):
+        with pytest.raises(ConfigError, match="uvala train DATA --resume --out RUN"):
             uvala.train(disc_data, resume=True)
 
     def test_of_a_finished_training_is_refused(self, disc_run, disc_data):
@@ -154,8 +165,9 @@ class TestResume:
         ).card.training.finished
 
     def test_keeps_its_plan(self, disc_run, disc_data):
-        with pytest.raises(ConfigError, match=r"--resume together with another length\.epochs, seed"):
-            uvala.train(disc_data, out=disc_run.path, resume=True, epochs=3, seed=4)
+        settings = {"patches.size": 64}
+        with pytest.raises(ConfigError, match=r"--resume together with another patches\.size, seed"):
+            uvala.train(disc_data, out=disc_run.path, resume=True, seed=4, settings=settings)
 
     def test_without_one_of_its_images_is_refused(self, disc_data, tmp_path):
         data = shutil.copytree(disc_data, tmp_path / "data")
@@ -232,7 +244,7 @@ class TestWrongInput:
             ({"model.options.width": 0}, "width = 0"),
             ({"model.options": {"widht": 8}}, "did you mean 'width'"),
             ({"loss.class_weights": [1.0, 2.0, 3.0]}, "3 numbers in loss.class_weights; expected 2"),
-            ({"augment.scale": [0, 1]}, "the smaller magnification first, and both above 0"),
+            ({"augment.scale": [0, 1]}, "the smaller number first, and both above 0"),
             ({"seed": 2**35}, "seed = 34359738368"),
         ],
         ids=lambda value: str(value) if isinstance(value, dict) else "",

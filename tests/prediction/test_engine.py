@@ -4,7 +4,8 @@ import pytest
 import uvala
 from drawn import discs
 from uvala.errors import ShapeError
-from uvala.prediction.engine import as_channels_first
+from uvala.prediction.engine import Predictor, as_channels_first
+from uvala.tiling.test_time_config import TestTimeConfig
 
 
 class TestPrediction:
@@ -35,6 +36,13 @@ class TestPrediction:
         loaded.predictor.card = loaded.card.model_copy(update={"tiles": small})
         # a convolution over another width may add in another order: the last bit of a float, and no more
         np.testing.assert_allclose(loaded.predict(image).probabilities, whole, atol=1e-6)
+
+    def test_views_are_averaged_where_the_card_says_so(self, disc_run):
+        image = discs(size=(40, 48), seed=4)[0][None]
+        once = Predictor(disc_run.folder, "cpu")
+        mirrored = Predictor(disc_run.folder, "cpu", test_time=TestTimeConfig(flip_horizontal=True))
+        expected = (once(image).probabilities + once(image[..., ::-1]).probabilities[..., ::-1]) / 2
+        np.testing.assert_allclose(mirrored(image).probabilities, expected, rtol=0, atol=1e-6)
 
     def test_pixels_that_are_no_number_do_not_spread(self, disc_run):
         image = discs()[0].astype(np.float32)

@@ -4,6 +4,7 @@ import io
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,13 @@ from uvala.weights.nnunet_plans import read_training
 from uvala.weights.peers import Match, load_match, match_peer, to_peer
 from uvala.weights.read import read_checkpoint
 
-__all__ = ["WHITE", "export_weights", "import_weights"]
+__all__ = ["WHITE", "Imported", "export_weights", "import_weights", "read_import"]
 
 WHITE = 255.0
 """The intensity that most projects divide by: what an 8-bit image has at most."""
+
+Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]
+"""What becomes 1, and the mean and deviation that are then taken; none: the origin's."""
 
 
 def import_weights(
@@ -62,29 +66,39 @@ def import_weights(
         )
     run = create_run(Path(out).expanduser())
     try:
-        return run, _import(Path(path), run, origin, hints or {}, classes, (white, tuple(mean), tuple(std)))
+        scaling = (white, tuple(mean), tuple(std))
+        imported = read_import(Path(path), origin=origin, hints=hints, classes=classes, scaling=scaling)
+        _write(run, imported)
+        return run, imported.match
     except BaseException:
         # it was new or empty before: nothing is left of an import that came to nothing
         shutil.rmtree(run.path, ignore_errors=True)
         raise
 
 
-Scaling = tuple[float, tuple[float, ...], tuple[float, ...]]
-"""What becomes 1, and the mean and deviation that are then taken; none: the origin's."""
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A checkpoint of another project as a network of ours. names: its classes, where somebody said them."""
+
+    card: Card
+    model: nn.Module
+    match: Match
+    names: tuple[str, ...]
 
 
-def _import(
+def read_import(
     path: Path,
-    run: RunFolder,
-    origin: str,
-    hints: Mapping[str, Any],
-    classes: Sequence[str],
-    scaling: Scaling,
-) -> Match:
+    *,
+    origin: str = "auto",
+    hints: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
+    scaling: Scaling = (WHITE, (), ()),
+) -> Imported:
+    """The network of a checkpoint with all that is needed to use it; errors as of `import_weights`."""
     checkpoint = read_checkpoint(path)
     training = read_training(checkpoint.extras)
     told = {"activation": training.options["activation"]} if training and training.options else {}
-    match = match_peer(origin, checkpoint.tensors, {**told, **hints})
+    match = match_peer(origin, checkpoint.tensors, {**told, **(hints or {})})
     model, options = _for_images(load_match(match, checkpoint.tensors), match)
     in_channels, logits = _channels(match)
     names = classes or (training.names if training and len(training.names) == logits else ())
@@ -118,12 +132,17 @@ def _import(
         ),
         training=TrainingCard(finished=True),
     )
-    plan = Plan(model=ModelConfig(name=match.recipe.name, options=options), normalisation=normalisation)
+    return Imported(card, model, match, tuple(names))
+
+
+def _write(run: RunFolder, imported: Imported) -> None:
+    card, match = imported.card, imported.match
+    network = ModelConfig(name=card.network.name, options=card.network.options)
+    plan = Plan(model=network, normalisation=card.normalisation)
     write_plan(run.plan_path, plan, {"model.name": f"the network of {match.origin}'s {match.form.title}"})
     run.write_split(Split(origin=f"the network came from {match.origin} and knows no images"))
-    run.write_weights(model.state_dict())
+    run.write_weights(imported.model.state_dict())
     run.write_card(card)
-    return match
 
 
 def _for_images(model: nn.Module, match: Match) -> tuple[nn.Module, dict[str, Any]]:

@@ -13,6 +13,7 @@ from uvala.data.dataset import Dataset
 from uvala.evaluation.scores import Scores
 from uvala.evaluation.verdict import verdict
 from uvala.log import read_events
+from uvala.report.augmented import augmentation_words, augmented_patches
 from uvala.report.measures import image_values
 from uvala.report.pages import Card, Example, ReportData, write_report
 from uvala.report.sentences import listed, plural
@@ -24,12 +25,19 @@ _SAMPLES = 8
 
 
 def write_run_report(
-    run: RunFolder, dataset: Dataset, scores: Scores, gallery: Gallery, path: Path | None = None
+    run: RunFolder,
+    dataset: Dataset,
+    scores: Scores,
+    gallery: Gallery,
+    path: Path | None = None,
+    *,
+    out_of_fold: bool = False,
 ) -> None:
     """Write the page about a run and the `scores` of some images of `dataset` to `path`, or RUN/report.html.
 
     The data may be other than those trained on, and the run may be an imported network without a log: the
-    page says which images were scored, and leaves out what is not known.
+    page says which images were scored, and leaves out what is not known. out_of_fold: each image was
+    predicted by that network of several which was not trained on it.
     """
     events = list(read_events(run.log_path))
     if path is not None:
@@ -44,7 +52,7 @@ def write_run_report(
         events=events,
     )
     if not run.card.data.imported:
-        page = replace(page, **_of_known_training(run, scores))
+        page = replace(page, **_of_known_training(run, scores, out_of_fold=out_of_fold))
     if _trained_on(run, dataset):
         page = replace(page, **_of_training_data(run, dataset))
     write_report(path or run.report_path, page)
@@ -75,7 +83,7 @@ def _of_data(dataset: Dataset, scores: Scores, gallery: Gallery) -> ReportData:
     )
 
 
-def _of_known_training(run: RunFolder, scores: Scores) -> dict[str, Any]:
+def _of_known_training(run: RunFolder, scores: Scores, *, out_of_fold: bool) -> dict[str, Any]:
     """The fields of a `ReportData` that tell what the scored images were to the run.
 
     A subset may be called what it is not to this run: its images are looked for among those it has used.
@@ -85,6 +93,8 @@ def _of_known_training(run: RunFolder, scores: Scores) -> dict[str, Any]:
         chosen.append("the temperature of its probabilities")
     if run.card.objects.images and scores.objects is not None:
         chosen.append("how objects are found")
+    if out_of_fold:
+        return {"selecting_subset": scores.subset, "chosen": chosen}
     sides = {run.contents.get(name): side for side in ("val", "train") for name in getattr(run.split, side)}
     uses = Counter(sides.get(image.content, "test") for image in scores.images)
     if not run.contents or set(uses) <= {scores.subset}:
@@ -107,6 +117,8 @@ def _of_training_data(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
         "split_counts": {"train": card.data.train, "val": card.data.val, "test": card.data.test},
         "split_origin": card.data.split_origin,
         "samples": _examples(dataset, run.split.train),
+        "augmentation": augmentation_words(run.plan.augment, dataset.channels),
+        "augmented": augmented_patches(dataset, run.split.train, run.plan),
         "samples_scored": False,
     }
 

@@ -22,6 +22,8 @@ from uvala.prediction.folder import Failure, Output, find_inputs, predict_files
 from uvala.prediction.objects import object_kinds
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, open_run
+from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.training.allocator import keep_freed_memory
 
 __all__ = ["Run", "load_run"]
 
@@ -30,11 +32,14 @@ __all__ = ["Run", "load_run"]
 class Run:
     """A trained network, its plan and its scores, in the folder that training wrote.
 
-    device: "auto", "cpu", "cuda" or "mps"; where predictions are computed.
+    device: "auto", "cpu", "cuda" or "mps"; where predictions are computed. test_time: whether an image is
+    also predicted mirrored and turned, as far as it was while training, and the results averaged; None: as
+    the plan says.
     """
 
     folder: RunFolder
     device: str = "auto"
+    test_time: bool | None = None
 
     @property
     def path(self) -> Path:
@@ -59,7 +64,12 @@ class Run:
     @cached_property
     def predictor(self) -> Predictor:
         """The network with its weights, loaded at first use."""
-        return Predictor(self.folder, self.device)
+        keep_freed_memory()
+        if self.test_time is None:
+            return Predictor(self.folder, self.device)
+        seen = self.plan.augment
+        views = {name: self.test_time and getattr(seen, name) for name in TestTimeConfig.model_fields}
+        return Predictor(self.folder, self.device, test_time=TestTimeConfig(**views))
 
     def predict(self, image: ArrayLike) -> Prediction:
         """The prediction for one image of any size.
@@ -186,6 +196,9 @@ class Run:
         return fresh | known, "test is what the run neither trained on nor chose its weights by"
 
 
-def load_run(path: str | Path, *, device: str = "auto") -> Run:
-    """The run in a folder; RunError if there is none, or if another version wrote it."""
-    return Run(open_run(path), device)
+def load_run(path: str | Path, *, device: str = "auto", test_time: bool | None = None) -> Run:
+    """The run in a folder; RunError if there is none, or if another version wrote it.
+
+    device, test_time: as of `Run`.
+    """
+    return Run(open_run(path), device, test_time)

@@ -76,10 +76,12 @@ def score_samples(
     progress: Callable[[int, int], None] | None = None,
     settings: EvaluationConfig | None = None,
     regions: Sources | None = None,
+    predictor_of: Callable[[Sample], Predictor] | None = None,
 ) -> Scores:
     """Scores of `samples`, predicted one by one; of those before `until()` turned true, one at least.
 
-    regions: of each sample, the file that says which of its pixels count.
+    regions: of each sample, the file that says which of its pixels count. predictor_of: who predicts each
+    sample, in the place of `predictor`, whose card then says how.
     """
     config, decoding = settings or EvaluationConfig(), predictor.card.objects.settings
     task = task_of(dataset, samples, config)
@@ -87,7 +89,7 @@ def score_samples(
     own_objects = task.task != "semantic" and decoding.object_class == task.cell
 
     def case_of(sample: Sample, image: ImageArray) -> Case:
-        prediction = predictor(image)
+        prediction = (predictor if predictor_of is None else predictor_of(sample))(image)
         case = _case(dataset, sample, prediction.mask, task, regions)
         case = replace(case, probabilities=prediction.probabilities)
         if not own_objects:

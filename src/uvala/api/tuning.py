@@ -31,7 +31,7 @@ from uvala.prediction.engine import Prediction, Predictor
 from uvala.runs.card import Card, ObjectCard
 from uvala.runs.folder import RunFolder
 
-__all__ = ["MOST_IMAGES", "tune_run"]
+__all__ = ["MOST_IMAGES", "tune_folds", "tune_run"]
 
 MOST_IMAGES = 32
 """More than that decide no better, and are all predicted once more."""
@@ -75,10 +75,34 @@ def tune_run(
     start = _start(run.card, task)
     card = run.card.model_copy(update={"temperature": 1.0, "objects": ObjectCard(settings=start)})
     run.write_card(card)
-    looked = _look(Predictor(run, device), dataset, samples, task, until)
+    predictor = Predictor(run, device)
+    looked = _look(lambda sample: predictor, dataset, samples, task, until)
     card = card.model_copy(update={"temperature": _temperature(looked)})
     objects = _tune_objects(looked, task, start, card.temperature, seconds)
     card = card.model_copy(update={"objects": objects})
+    run.write_card(card)
+    return card
+
+
+def tune_folds(
+    run: RunFolder,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    predictor_of: Callable[[Sample], Predictor],
+    seconds: float,
+    until: Callable[[], bool] = lambda: False,
+) -> Card:
+    """Choose how objects are found in the mean of several networks; the card, written anew.
+
+    samples, predictor_of: images, and for each the network that was not trained on it. The mean gets no
+    temperature: each network has its own, and no image is left that none of them has seen.
+    """
+    task = task_of(dataset, samples)
+    start = _start(run.card, task)
+    looked = _look(predictor_of, dataset, samples, task, until)
+    objects = _tune_objects(looked, task, start, 1.0, seconds)
+    card = run.card.model_copy(update={"objects": objects})
     run.write_card(card)
     return card
 
@@ -91,7 +115,7 @@ def _start(card: Card, task: FoundTask) -> ObjectConfig:
 
 
 def _look(
-    predictor: Predictor,
+    predictor_of: Callable[[Sample], Predictor],
     dataset: Dataset,
     samples: Sequence[Sample],
     task: FoundTask,
@@ -103,7 +127,7 @@ def _look(
     for sample in samples[:MOST_IMAGES]:
         if looked and (until() or kept > _MOST_BYTES):
             break
-        prediction, classes = predictor(dataset.image(sample)), dataset.classes(sample)
+        prediction, classes = predictor_of(sample)(dataset.image(sample)), dataset.classes(sample)
         pixels = sample_pixels(prediction.probabilities, classes, _PIXELS, rng)
         if task.task == "semantic":
             looked.append(_Looked(*pixels, None))

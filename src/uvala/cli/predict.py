@@ -29,6 +29,13 @@ def command(
             metavar="KINDS",
         ),
     ] = None,
+    tta: Annotated[
+        bool | None,
+        typer.Option(
+            "--tta/--no-tta",
+            help="Average mirrored and turned views of an image, or look at it once; default as planned.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="NAME")] = "auto",
 ) -> None:
     """Predict masks, in the encoding of the masks trained on. Exit code 1 if some could not be read."""
@@ -37,7 +44,7 @@ def command(
     from uvala.prediction.objects import object_kinds
 
     kinds = object_kinds(objects or [])
-    trained = load_run(run, device=device)
+    trained = load_run(run, device=device, test_time=tta)
     with counting("predicting") as progress:
         outputs, failures = trained.predict_files(
             inputs, out, probabilities=probabilities, overlays=overlay, objects=kinds, progress=progress

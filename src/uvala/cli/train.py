@@ -1,11 +1,13 @@
 """uvala train"""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from uvala.cli.terminal import setting_help
+from uvala.plan.recipes import recipe_names
 from uvala.plan.schema import Plan
 
 __all__ = ["NAME", "command"]
@@ -14,18 +16,48 @@ NAME = "train"
 
 
 def command(
-    data: Annotated[Path, typer.Argument(help="Folder (or CSV manifest) with images and masks.")],
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder (or CSV manifest) with images and masks; with --resume, the run to go on with."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder for the run; default runs/DATA-DATE.", metavar="RUN")
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(help=setting_help(Plan, "length.budget") + " 90s, 10m, 1h30m.", metavar="TIME"),
+        typer.Option(
+            help=setting_help(Plan, "length.budget")
+            + " 90s, 10m, 1h30m; with --resume also +10m, so much more.",
+            metavar="TIME",
+        ),
     ] = None,
     epochs: Annotated[
         float | None, typer.Option(help=setting_help(Plan, "length.epochs"), metavar="N")
     ] = None,
     model: Annotated[str | None, typer.Option(help=setting_help(Plan, "model.name"), metavar="NAME")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Train as a well-known project does: {', '.join(recipe_names())}; see `uvala recipes`.",
+            metavar="NAME",
+        ),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Settings of a TOML file, such as the plan.toml of a run.", metavar="FILE"),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Begin from the weights of a run folder, or of another project's checkpoint.",
+            metavar="RUN|FILE",
+        ),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help=setting_help(Plan, "folds"), metavar="K")] = None,
+    track: Annotated[str | None, typer.Option(help=setting_help(Plan, "tracking"), metavar="NAME")] = None,
     split: Annotated[
         Path | None,
         typer.Option(help="JSON file with lists of names under train, val and test.", metavar="FILE"),
@@ -36,15 +68,19 @@ def command(
         list[str] | None,
         typer.Option("--set", help="Any setting of the plan; may be repeated.", metavar="PATH=VALUE"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run: uvala train --resume RUN.")
+    ] = False,
 ) -> None:
     """Train a network on a folder of images and masks, score it, and write its report."""
     from uvala.cli import main
     from uvala.cli.training_view import TrainingView
     from uvala.config import parse_assignment
+    from uvala.training.ranks import read_place
 
     settings = dict(parse_assignment(text) for text in set_ or [])
-    with TrainingView() as view:
+    main_rank = read_place().rank == 0  # of several processes the others are silent
+    with TrainingView() if main_rank else nullcontext() as view:
         from uvala.api.training import train  # torch; the view is already there
 
         run = train(
@@ -53,6 +89,11 @@ def command(
             budget=budget,
             epochs=epochs,
             model=model,
+            recipe=recipe,
+            plan=plan,
+            start=start,
+            folds=folds,
+            track=track,
             split=split,
             seed=seed,
             device=device,
@@ -61,6 +102,8 @@ def command(
             listener=view,
             started=main.STARTED,
         )
+    if view is None:
+        return
     view.summary(run.path)
     if not run.card.training.finished:
         raise typer.Exit(130)

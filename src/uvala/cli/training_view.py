@@ -74,6 +74,10 @@ class TrainingView:
             "scoring", event["done"] / event["total"], f"{event['done']:,} of {event['total']:,} images"
         )
 
+    def _on_fold(self, event: Event) -> None:
+        self.score = ""
+        console.print(labelled("fold", f"{event['number']} of {event['of']}"))
+
     def _on_note(self, event: Event) -> None:
         console.print(labelled("", event["text"], "dim"))
 
@@ -85,6 +89,13 @@ class TrainingView:
         parts = ", ".join(f"{event[name]:,} {name}" for name in ("train", "val", "test") if event[name])
         console.print(labelled("split", f"{parts} ({event['origin']})"))
         self._draw("planning", 0.0, "")
+
+    def _on_facts(self, event: Event) -> None:
+        for label, sentence in event["lines"]:
+            console.print(labelled(label, sentence))
+
+    def _on_probe(self, event: Event) -> None:
+        console.print(labelled("probe", event["text"], "dim"))
 
     def _on_plan(self, event: Event) -> None:
         value = event["value"]

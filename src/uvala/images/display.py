@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uvala.arrays import IGNORE, ClassMap, ImageArray
 from uvala.errors import ShapeError
 
-__all__ = ["ERROR_COLOURS", "class_colours", "error_map", "overlay", "paint", "to_display"]
+__all__ = ["ERROR_COLOURS", "class_colours", "error_map", "lay_over", "overlay", "paint", "to_display"]
 
 Picture = NDArray[np.uint8]
 Colours = NDArray[np.uint8]
@@ -168,7 +168,14 @@ def overlay(
             expected="equal height and width",
             fix="give the class map of this image",
         )
-    picture = to_display(image)
+    return lay_over(to_display(image), classes, colours, alpha, outline)
+
+
+def lay_over(
+    picture: Picture, classes: ClassMap, colours: Colours, alpha: float = 0.45, outline: bool = True
+) -> Picture:
+    """`picture`, uint8 [H, W, 3], with its classes, uint8 [H, W], as in `overlay`; its own colours stay."""
+    picture = picture.copy()
     table = _table(colours)
     filled = (classes != 0) & (classes != IGNORE)
     picture[filled] = _blend(picture[filled], table[classes[filled]], alpha)

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from uvala.arrays import ClassMap, ImageArray, LabelMap
@@ -17,8 +16,9 @@ from uvala.images.display import class_colours, overlay
 from uvala.images.write import write_probabilities, write_rgb
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
+from uvala.prediction.ensemble import load_members, mean_outputs, member_outputs
 from uvala.runs.folder import RunFolder, pick_device
-from uvala.runs.inference import predict_outputs
+from uvala.tiling.test_time_config import TestTimeConfig
 
 __all__ = ["Prediction", "Predictor", "as_channels_first"]
 
@@ -96,13 +96,19 @@ class Prediction:
 
 
 class Predictor:
-    """The network of a run, loaded once, for any number of images."""
+    """The network of a run, or the networks of its folds, loaded once, for any number of images.
 
-    def __init__(self, run: RunFolder, device: str = "auto") -> None:
-        self.card = run.card
+    test_time: which views of an image are averaged; None: those that the run's card names.
+    """
+
+    def __init__(
+        self, run: RunFolder, device: str = "auto", *, test_time: TestTimeConfig | None = None
+    ) -> None:
+        views = {} if test_time is None else {"test_time": test_time}
+        self.card = run.card.model_copy(update=views)
         self.device = pick_device(device)
-        # the format that convolutions like best in inference; in training it would be slower
-        self.model = run.model(self.device).to(memory_format=torch.channels_last)
+        members = load_members(run, self.device)
+        self.members = [each._replace(card=each.card.model_copy(update=views)) for each in members]
 
     def __call__(self, image: ImageArray) -> Prediction:
         """The prediction for an image [C, H, W] of any dtype and size; ShapeError on wrong channels."""
@@ -114,19 +120,12 @@ class Predictor:
                 expected=f"{card.network.in_channels}, as in the images that the network was trained on",
                 fix="convert the image, or train on images like it",
             )
-        outputs = predict_outputs(
-            self.model,
-            converted,
-            card.normalisation,
-            card.network,
-            card.tiles,
-            self.device,
-            card.temperature,
-        )
-        mask = outputs.probabilities.argmax(axis=0).astype(np.uint8)
+        # a single network is used as this card says; those of folds have cards of their own
+        members = self.members if card.members else [self.members[0]._replace(card=card)]
+        outputs = mean_outputs([member_outputs(member, converted, self.device) for member in members])
         return Prediction(
             image,
-            mask,
+            outputs.probabilities.argmax(axis=0).astype(np.uint8),
             outputs.probabilities,
             card.encoding,
             outputs.borders,

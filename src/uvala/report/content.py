@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from uvala.arrays import ClassMap, ImageArray, LabelMap
 from uvala.evaluation.scores import Scores
 
-__all__ = ["Card", "Example", "ReportData", "ShownCase"]
+__all__ = ["AugmentedPatch", "Card", "Example", "ReportData", "ShownCase"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,17 @@ class Example:
     name: str
     image: ImageArray
     truth: ClassMap
+
+
+@dataclass(frozen=True, eq=False)
+class AugmentedPatch:
+    """A patch as it is and as a training may change it. images [N, C, P, P] in units of the file, as it is
+    first; truths: uint8 [N, P, P], 0 to K-1 and IGNORE.
+    """
+
+    name: str
+    images: ImageArray
+    truths: ClassMap
 
 
 class Card(TypedDict, total=False):
@@ -76,7 +87,8 @@ class ReportData:
     is known of how the model was made. chosen: what was chosen on that subset, in words. best: cases with the
     highest scores.
     scored_data: the folder of the scored images, as its user wrote it. samples_scored: whether the samples
-    are of the scored images, because those trained on are not at hand.
+    are of the scored images, because those trained on are not at hand. augmentation: (what about training
+    images, how it is changed). augmented: patches of them as they are and changed so.
     """
 
     title: str
@@ -98,3 +110,5 @@ class ReportData:
     warnings: Sequence[str] = ()
     scored_data: str = ""
     samples_scored: bool = False
+    augmentation: Sequence[tuple[str, str]] = ()
+    augmented: Sequence[AugmentedPatch] = ()

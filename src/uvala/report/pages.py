@@ -23,6 +23,7 @@ from uvala.report.executive import findings
 from uvala.report.measures import Main, main_measure
 from uvala.report.pictures import Colour, case_pictures, css, overlay_picture, palette, picture_keys
 from uvala.report.sections import object_section, partition_section, probability_section
+from uvala.report.sheet import contact_sheet, first_column
 from uvala.report.tables import score_tables
 
 __all__ = ["Card", "Example", "ReportData", "ShownCase", "render", "write_report"]
@@ -69,6 +70,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "partition": partition_section(scores) if scores else None,
         "probabilities": probability_section(scores) if scores else None,
         "curves": _curves(data, names, colours),
+        "augmented": _augmented(data, colours),
         **_data(data, names, colours),
     }
     return {
@@ -121,6 +123,8 @@ def _sections(data: ReportData, parts: Mapping[str, Any]) -> Iterator[tuple[str,
     if data.events:
         yield "curves", "How it learned"
     yield "data", "Data"
+    if parts["augmented"]:
+        yield "augmented", "Augmentation"
     if "model" in data.card or "run" in data.card:
         yield "training", "Network" if data.card.get("imported") else "Training"
         yield "use", "How to use it"
@@ -236,6 +240,18 @@ def _worst_words(data: ReportData, cases: Mapping[str, Sequence[Any]]) -> str:
 def _curves(data: ReportData, names: Sequence[str], colours: Colour) -> dict[str, Any]:
     progress = curves.progress(data.events)
     return {"remark": curves.remarks(progress), "charts": curves.charts(progress, names, colours)}
+
+
+def _augmented(data: ReportData, colours: Colour) -> dict[str, Any] | None:
+    """What the section about the changes of training images prints; None where nothing is known of them."""
+    if not data.augmented:
+        return None
+    return {
+        "words": data.augmentation,
+        "sheet": contact_sheet(data.augmented, colours),
+        "first": f"{first_column(len(data.augmented[0].images)):.2%}",
+        "names": sentences.listed(list(dict.fromkeys(patch.name for patch in data.augmented))),
+    }
 
 
 def _data(data: ReportData, names: Sequence[str], colours: Colour) -> dict[str, Any]:

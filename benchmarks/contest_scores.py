@@ -1,0 +1,116 @@
+"""The scores of a contest. What is chosen (thresholds, smallest objects) is chosen on validation images.
+
+A prediction is a pair (probabilities float [K, H, W], objects int [H, W] or None): None where a contestant
+says what is nucleus and not which one, so that its objects are what hangs together.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from contest_data import Case
+
+from uvala.evaluation.cells import THRESHOLDS
+from uvala.instances import Maps, ObjectConfig, find_objects, tune
+from uvala.metrics import confusion_matrix, dice, iou, object_counts, overlaps, partition_curve, pooled
+
+__all__ = ["COLUMNS", "scores"]
+
+DICE_THRESHOLDS = np.arange(0.05, 0.96, 0.05)
+TUNING_SECONDS = 120.0  # more than the search needs
+
+COLUMNS = {
+    "membranes": (
+        "dice_membrane",
+        "v_rand",
+        "v_info",
+        "v_rand_thinned",
+        "v_info_thinned",
+    ),
+    "nuclei": ("dice_nuclei", "ap50", "ap75", "mean_ap"),
+    "street": ("miou",),
+}
+
+
+def scores(task: str, validation: Sequence[Case], test: Sequence[Case], predict: Callable) -> dict:
+    """The scores on `test` by name. predict: a case -> its prediction."""
+    if task == "street":
+        return street([(case, predict(case)) for case in test])
+    judged, scored = ([(case, predict(case)) for case in side] for side in (validation, test))
+    return {"membranes": membranes, "nuclei": nuclei}[task](judged, scored)
+
+
+def membranes(judged, scored) -> dict:
+    membrane = [(prediction[0][0], case.truth == 0) for case, prediction in scored]
+    threshold = dice_threshold([(prediction[0][0], case.truth == 0) for case, prediction in judged])
+    found = {
+        "dice_membrane": mean_dice(membrane, threshold),
+        "dice_membrane_at_half": mean_dice(membrane, 0.5),
+    }
+    for thinned in (False, True):
+        curves = [
+            [partition(case, prediction, thinned) for case, prediction in side] for side in (judged, scored)
+        ]
+        for name in ("v_rand", "v_info"):
+            on_validation, on_test = (
+                np.mean([[float(each) for each in getattr(curve, name)] for curve in side], axis=0)
+                for side in curves
+            )
+            key = f"{name}{'_thinned' if thinned else ''}"
+            found[key] = float(on_test[on_validation.argmax()])
+            found[f"{key}_threshold"] = THRESHOLDS[int(on_validation.argmax())]
+    return found
+
+
+def partition(case: Case, prediction, thinned: bool):
+    cell = np.clip(prediction[0][1], 0, 1)
+    return partition_curve(cell, case.objects, thresholds=THRESHOLDS, thinned=thinned)
+
+
+def nuclei(judged, scored) -> dict:
+    threshold = dice_threshold([(prediction[0][1], case.truth == 1) for case, prediction in judged])
+    found = {
+        "dice_nuclei": mean_dice(
+            [(prediction[0][1], case.truth == 1) for case, prediction in scored], threshold
+        )
+    }
+    truths = [case.objects for case, _ in scored]
+    objects = [prediction[1] for _, prediction in scored]
+    if objects[0] is None:
+        cases = [(Maps(prediction[0][1]), case.objects) for case, prediction in judged]
+        base = ObjectConfig(method="components")
+        config = tune(cases, mean_ap, base, seconds=TUNING_SECONDS, methods=("components",)).config
+        objects = [find_objects(prediction[0][1], config) for _, prediction in scored]
+        found |= {"threshold": config.threshold, "min_size": config.min_size}
+    counts = counted(objects, truths)
+    return found | {"ap50": float(counts.ap[0]), "ap75": float(counts.ap[5]), "mean_ap": counts.mean_ap}
+
+
+def counted(found, truths):
+    return pooled([object_counts(overlaps(*pair)) for pair in zip(found, truths, strict=True)])
+
+
+def mean_ap(found, truths) -> float:
+    return counted(found, truths).mean_ap
+
+
+def street(scored) -> dict:
+    classes = scored[0][1][0].shape[0]
+    counts = sum(
+        confusion_matrix(prediction[0].argmax(axis=0).astype(np.uint8), case.truth, classes)
+        for case, prediction in scored
+    )
+    each = iou(counts)
+    return {"miou": float(np.nanmean(each)), "iou": [round(float(value), 4) for value in each]}
+
+
+def dice_threshold(pairs) -> float:
+    return float(max(DICE_THRESHOLDS, key=lambda threshold: mean_dice(pairs, threshold)))
+
+
+def mean_dice(pairs, threshold: float) -> float:
+    """Mean over the images of the Dice of what is above the threshold."""
+    return float(np.nanmean([binary_dice(probability > threshold, truth) for probability, truth in pairs]))
+
+
+def binary_dice(found, truth) -> float:
+    return float(dice(confusion_matrix(found.astype(np.uint8), truth.astype(np.uint8), 2))[1])

@@ -1,0 +1,69 @@
+"""Another length for a training that has begun: how much time is left, and where its schedule goes on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from uvala.config import override
+from uvala.errors import BudgetError
+from uvala.log import EventLog, read_events
+from uvala.plan.budget import format_duration, parse_duration
+from uvala.plan.schema import Plan, write_plan
+from uvala.runs.folder import RunFolder
+from uvala.training.checkpoint import Progress
+
+__all__ = ["lengthen", "lengthened", "time_on_top"]
+
+
+def time_on_top(budget: str | float | None) -> tuple[float | None, str | float | None]:
+    """Seconds on top of what is used, of "+10m", or the budget as it is; BudgetError for no duration."""
+    if isinstance(budget, str) and budget.strip().startswith("+"):
+        return parse_duration(budget.strip().removeprefix("+")), None
+    return None, budget
+
+
+def lengthened(plan: Plan, length: Mapping[str, Any], budget: float | None, used: float) -> Plan:
+    """The plan with another length; ConfigError if it asks for two, BudgetError for one that is used up."""
+    if budget is not None:
+        length = {"length.budget": budget}
+    if not length:
+        return plan
+    none = dict.fromkeys(("length.budget", "length.steps", "length.epochs"))
+    changed = override(plan, {**none, **length}, where="the length")
+    total = changed.length.budget
+    if total is not None and total <= used:
+        raise BudgetError(
+            found=f"a budget of {format_duration(total)}, of which {format_duration(used)} are used",
+            expected="more than that: a budget is the time of the whole training",
+            fix="say how much more with a sign, such as --budget +10m",
+        )
+    return changed
+
+
+def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: EventLog) -> RunFolder:
+    """Write down that the training has another length, and where on its schedule it goes on.
+
+    Under a budget it goes on where a training of the new length would be by now: the learning rate of a
+    finished one rises again, from 0 to the rate of that share, and falls to the end once more (a warm
+    restart, as in Loshchilov and Hutter 2017, arXiv:1608.03983). The best weights stay the ones to beat.
+    """
+    budget = plan.length.budget
+    if budget is None:
+        where, text = "", "lengthened: the schedule is that of the new number of steps"
+    else:
+        share = used / budget
+        rejoined = (progress.step, share)
+        where = f" after {format_duration(used)}, with the schedule at {share:.0%}"
+        text = f"{format_duration(budget - used)} to go of {format_duration(budget)}: the schedule goes on "
+        text += f"at {share:.0%}, where a training of that length would be by now"
+        card = run.card
+        training = card.training.model_copy(update={"rejoined": rejoined, "finished": False})
+        run.write_card(card.model_copy(update={"training": training}))
+    log("note", text=text)
+    reasons = {
+        event["path"]: event["reason"] for event in read_events(run.log_path) if event["event"] == "plan"
+    }
+    path = next(name for name, value in plan.length.model_dump().items() if value is not None)
+    reasons[f"length.{path}"] = f"lengthened by you{where}"
+    log("plan", path=f"length.{path}", value=getattr(plan.length, path), reason=reasons[f"length.{path}"])
+    write_plan(run.plan_path, plan, reasons)
+    return RunFolder(run.path)

@@ -1,0 +1,241 @@
+"""Before the first step: read the data, split them, plan, and write down what was decided."""
+
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import uvala
+from uvala.api.fine_tuning import Source, start_from
+from uvala.api.tuning import MOST_IMAGES
+from uvala.api.wishes import Wishes, for_images
+from uvala.data.dataset import Dataset, read_dataset
+from uvala.data.facts import Facts
+from uvala.data.splits import Split, make_split
+from uvala.errors import ConfigError
+from uvala.files import write_text
+from uvala.log import Event, EventLog, Listener
+from uvala.models.catalog import create_model, without_pretrained
+from uvala.models.facts import measure
+from uvala.plan.budget import Clock
+from uvala.plan.evidence import fact_lines
+from uvala.plan.planner import fingerprint, make_plan
+from uvala.plan.probe import check_batch
+from uvala.plan.schema import Plan, plan_values, write_plan
+from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
+from uvala.runs.folder import RunFolder
+
+__all__ = ["Prepared", "machine_of", "name_of", "prepare", "write_down"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that is decided before the first step. reasons: of each decision, by dotted path.
+
+    start: weights to begin from; None: fresh ones. events: what has been said so far; the listener has heard
+    it, the log of the run has yet to get it.
+    """
+
+    dataset: Dataset
+    split: Split
+    plan: Plan
+    reasons: Mapping[str, str]
+    network: NetworkCard
+    device: torch.device
+    facts: Facts
+    source: Source | None = None
+    start: Mapping[str, Tensor] | None = None
+    fold: int | None = None
+    events: tuple[Event, ...] = ()
+
+
+def prepare(
+    data: Path,
+    wishes: Wishes,
+    split: Path | None,
+    clock: Clock,
+    device: torch.device,
+    listener: Listener | None,
+    started: float,
+    *,
+    source: Source | None = None,
+    ranks: int = 1,
+) -> Prepared:
+    """Read, split and plan; nothing is written. wishes: with a length among them.
+
+    source: whose weights the training begins from; its network and what else can be kept is in the plan,
+    wherever the wishes do not want it otherwise. ranks: processes that will share the batch.
+    """
+    events: list[Event] = []
+    say = EventLog(None, events.append, *([listener] if listener else []), started=started)
+    dataset = read_dataset(data, progress=_reading(say))
+    for note in dataset.notes:
+        say("note", text=note)
+    parts = make_split(dataset, seed=wishes.plan().seed, file=split)
+    say("data", table=_table(dataset), **_counts(parts), origin=parts.origin)
+    if source is not None:
+        wishes = source.wishes_for(dataset).under(source.wishes()).under(wishes)
+    wishes, given_up = for_images(wishes, dataset)
+    for note in given_up:
+        say("note", text=note)
+    training = dataset.subset(parts.train)
+    facts = fingerprint(dataset, training, clock.budget)
+    say("facts", lines=fact_lines(facts, dataset.encoding.names))
+    plan, reasons = make_plan(
+        dataset,
+        training,
+        settings=wishes.values,
+        clock=clock,
+        device=device,
+        facts=facts,
+        pixels_after=pixels_after(dataset, parts),
+        ranks=ranks,
+        tell=lambda line: say("probe", text=line),
+    )
+    reasons = wishes.explain(reasons)
+    network = _network(plan, dataset)
+    values = plan_values(plan)
+    for path, reason in reasons.items():
+        say("plan", path=path, value=values.get(path), reason=reason)
+    start = None
+    if source is not None:
+        start = start_from(source, network, dataset.encoding.names, seed=plan.seed)
+        for note in start.notes:
+            say("note", text=note)
+    return Prepared(
+        dataset,
+        parts,
+        plan,
+        reasons,
+        network,
+        device,
+        facts,
+        source,
+        None if start is None else start.state,
+        events=tuple(events),
+    )
+
+
+def write_down(prepared: Prepared, run: RunFolder, listener: Listener | None, started: float) -> EventLog:
+    """Fill a new run folder with all that a training, or its resume, begins from; the run's log."""
+    dataset, parts, plan = prepared.dataset, prepared.split, prepared.plan
+    write_plan(run.plan_path, plan, prepared.reasons)
+    run.write_facts(prepared.facts)
+    run.write_split(parts)
+    run.write_contents(dataset.contents)
+    write_text(run.log_path, "")
+    log = EventLog(run.log_path, *([listener] if listener else []), started=started)
+    for event in prepared.events:
+        log.append(event)
+    if prepared.start is not None:
+        run.write_start(prepared.start)
+    run.write_card(_card(prepared))
+    return log
+
+
+def pixels_after(dataset: Dataset, parts: Split) -> int:
+    """Pixels of the images that are predicted after the training: some to decide by, others to be scored."""
+    scored = parts.test or parts.val
+    deciding = parts.val[:MOST_IMAGES]
+    return sum(math.prod(dataset.sizes[name]) for name in (*deciding, *scored))
+
+
+def name_of(data: Path) -> str:
+    """What a data set is called: its folder, or its manifest without the ending."""
+    full = data.resolve()
+    return full.stem if full.is_file() else full.name
+
+
+def machine_of(device: torch.device) -> str:
+    """The processor and its threads, or the GPU, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{platform.machine()}, {threads} thread{'s' * (threads != 1)}"
+
+
+def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
+    """The network of the plan, with what tiling needs to know of it."""
+    channels, classes = dataset.channels, dataset.encoding.num_classes
+    logits = classes + plan.targets.extra_logits
+    options = without_pretrained(plan.model.options)
+    model = create_model(plan.model.name, in_channels=channels, num_classes=logits, **options)
+    if crops := getattr(model, "crops", 0):
+        raise ConfigError(
+            found=f"{plan.model.name}, whose logits lack {crops} pixels on each side of the image",
+            expected="a network whose logits are as large as the image",
+            fix="leave out model.options.borders=valid; the plan's choice mirrors the image's border instead",
+        )
+    check_batch(model, patch=plan.patches.size, batch=plan.patches.batch)
+    facts = measure(model, channels)
+    return NetworkCard(
+        name=plan.model.name,
+        options=plan.model.options,
+        in_channels=channels,
+        num_classes=classes,
+        logits=logits if plan.targets.extra_logits else None,
+        # weights change what is learnt, not what the logits are
+        objects="classes" if plan.targets.objects == "weights" else plan.targets.objects,
+        parameters=facts.parameters,
+        multiply_adds=facts.multiply_adds_512,
+        multiple=facts.multiple,
+        halo=facts.halo,
+    )
+
+
+def _card(prepared: Prepared) -> Card:
+    dataset, parts, plan, source = prepared.dataset, prepared.split, prepared.plan, prepared.source
+    return Card(
+        uvala=uvala.__version__,
+        torch=torch.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        network=prepared.network,
+        encoding=dataset.encoding,
+        normalisation=plan.normalisation,
+        tiles=plan.tiles,
+        test_time=plan.test_time,
+        data=DataCard(
+            name=name_of(dataset.root),
+            path=str(dataset.root.resolve()),
+            fold=prepared.fold,
+            layout=dataset.layout,
+            channels=dataset.channels_wanted,
+            dtype=dataset.dtype,
+            split_origin=parts.origin,
+            notes=dataset.notes,
+            table=_table(dataset),
+            **_counts(parts),
+        ),
+        training=TrainingCard(
+            start="" if source is None else f"the weights of {source.words}",
+            device=str(prepared.device),
+            machine=machine_of(prepared.device),
+        ),
+    )
+
+
+def _counts(parts: Split) -> dict[str, int]:
+    return {"train": len(parts.train), "val": len(parts.val), "test": len(parts.test)}
+
+
+def _table(dataset: Dataset) -> tuple[tuple[str, str, float, int], ...]:
+    return tuple((row.value, row.class_name, row.share, row.images) for row in dataset.table)
+
+
+def _reading(say: EventLog) -> Callable[[int, int], None]:
+    """Progress of reading as events, a few a second."""
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > 0.2:
+            last = time.monotonic()
+            say("reading", done=done, total=total)
+
+    return progress

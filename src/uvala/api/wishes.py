@@ -1,0 +1,151 @@
+"""What the user asked for, as settings of the plan by their dotted paths: options, a plan file, a recipe."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uvala.config import build, flat, override, read_toml
+from uvala.data.dataset import Dataset
+from uvala.errors import ConfigError, WeightsError
+from uvala.models.catalog import create_model, model_config
+from uvala.plan.budget import DEFAULT, parse_duration
+from uvala.plan.recipes import read_recipe
+from uvala.plan.schema import Plan
+
+__all__ = ["Wishes", "asked_for", "base_wishes", "for_images", "of_file", "of_recipe"]
+
+_PATHS = {
+    "budget": "length.budget",
+    "epochs": "length.epochs",
+    "model": "model.name",
+    "folds": "folds",
+    "track": "tracking",
+    "seed": "seed",
+    "device": "device",
+}
+
+
+_PATCH = "patches.size"
+_PRETRAINED = "model.options.pretrained"
+_FROZEN = "freeze.encoder"
+_LEVELS = frozenset({"normalisation.low", "normalisation.high"})
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Settings by dotted path. reasons: whose wish each is; the others are the user's own.
+
+    negotiable: settings that are given up, in a sentence, where they cannot be had.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    negotiable: frozenset[str] = frozenset()
+
+    def under(self, other: "Wishes") -> "Wishes":
+        """Both, those of `other` winning: its length replaces any length, its network the other's options."""
+        lost = set(other.values)
+        if any(path.startswith("length.") for path in other.values):
+            lost |= {path for path in self.values if path.startswith("length.")}
+        if other.values.get("model.name", name := self.values.get("model.name")) != name:
+            lost |= {path for path in self.values if path.startswith("model.options.")}
+        kept = {path: value for path, value in self.values.items() if path not in lost}
+        return Wishes(
+            {**kept, **other.values},
+            {**{path: why for path, why in self.reasons.items() if path in kept}, **other.reasons},
+            (self.negotiable & kept.keys()) | other.negotiable,
+        )
+
+    def with_length(self) -> "Wishes":
+        """The same with a length if there was none; ConfigError if there are several."""
+        lengths = [path.removeprefix("length.") for path in self.values if path.startswith("length.")]
+        if len(lengths) > 1:
+            raise ConfigError(
+                found=f"{' and '.join(sorted(lengths))} together",
+                expected="one of budget, steps and epochs",
+                fix="leave the others out",
+            )
+        return self if lengths else self.under(Wishes({"length.budget": parse_duration(DEFAULT)}))
+
+    def plan(self) -> Plan:
+        """A plan with these settings and the defaults; ConfigError where one is unknown or out of range."""
+        plan = override(Plan(), self.values, where="the settings")
+        build(model_config(plan.model.name), plan.model.options, where=f"the options of {plan.model.name}")
+        return plan
+
+    def explain(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """The reasons of a plan made from these wishes, each wish with whose it is."""
+        return {**reasons, **self.reasons}
+
+
+def asked_for(settings: Mapping[str, Any], **named: Any) -> Wishes:
+    """The user's own wishes: settings, nested or dotted, and options with a name that are not None."""
+    asked = {**flat(settings), **{_PATHS[name]: value for name, value in named.items() if value is not None}}
+    budget = asked.get("length.budget")
+    if isinstance(budget, str) and budget.strip().startswith("+"):
+        raise ConfigError(
+            found=f"--budget {budget} for a new training",
+            expected="a time, such as 10m",
+            fix="leave the sign out, or say which training shall last longer: uvala train --resume RUN",
+        )
+    if budget is not None:
+        asked["length.budget"] = parse_duration(budget)
+    return Wishes(asked)
+
+
+def of_file(path: Path) -> Wishes:
+    """The settings of a plan file, of all or of some settings; ConfigError if it is none."""
+    values = flat(read_toml(path))
+    if isinstance(values.get("length.budget"), str):
+        values["length.budget"] = parse_duration(values["length.budget"])
+    override(Plan(), values, where=str(path))
+    return Wishes(values, dict.fromkeys(values, f"as {path.name} says"))
+
+
+def of_recipe(name: str) -> Wishes:
+    """The settings of a recipe, with the reason that it gives for each; UnknownNameError if there is none."""
+    recipe = read_recipe(name)
+    reasons = {path: f"{name}: {recipe.reasons.get(path, 'as the recipe has it')}" for path in recipe.values}
+    return Wishes(recipe.values, reasons, frozenset({_PATCH, _PRETRAINED, *_LEVELS}))
+
+
+def base_wishes(recipe: str | None, plan: str | Path | None) -> Wishes:
+    """What the user's own wishes stand upon."""
+    if recipe is not None and plan is not None:
+        raise ConfigError(
+            found="a recipe and a plan file together",
+            expected="one of them",
+            fix="write the recipe's settings into the file: `uvala recipes NAME` prints them",
+        )
+    if recipe is not None:
+        return of_recipe(recipe)
+    return Wishes() if plan is None else of_file(Path(plan).expanduser())
+
+
+def for_images(wishes: Wishes, dataset: Dataset) -> tuple[Wishes, tuple[str, ...]]:
+    """What of a recipe these images and this machine allow; and what was given up, in sentences.
+
+    Its patch is no larger than the images need, its levels are those of 8-bit images, one for all channels;
+    published weights may be out of reach.
+    """
+    values, reasons, said = dict(wishes.values), dict(wishes.reasons), []
+    if _PATCH in wishes.negotiable and _PATCH in values:
+        longest = max(max(size) for size in dataset.sizes.values())
+        values[_PATCH] = min(values[_PATCH], 16 * math.ceil(longest / 16))
+    for path in _LEVELS & wishes.negotiable & values.keys():
+        values[path] = [*values[path]] * dataset.channels if len(values[path]) == 1 else values[path]
+        if dataset.dtype != "uint8":
+            del values[path]
+    if _PRETRAINED in wishes.negotiable and values.get(_PRETRAINED):
+        try:
+            network = wishes.plan().model
+            create_model(network.name, in_channels=3, num_classes=2, **network.options)
+        except WeightsError as error:
+            instead = {_PRETRAINED: False, _FROZEN: 0.0}  # what is random must not be frozen
+            values |= {path: value for path, value in instead.items() if path in reasons}
+            reasons |= dict.fromkeys(instead.keys() & reasons.keys(), "published weights cannot be had here")
+            said.append(f"from random weights, all of them trained from the start: {error.found}")
+    reasons = {path: why for path, why in reasons.items() if path in values}
+    return Wishes(values, reasons, wishes.negotiable), tuple(said)

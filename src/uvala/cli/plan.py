@@ -1,0 +1,79 @@
+"""uvala plan"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uvala.cli.terminal import setting_help
+from uvala.plan.recipes import recipe_names
+from uvala.plan.schema import Plan
+
+__all__ = ["NAME", "command"]
+
+NAME = "plan"
+
+
+def command(
+    data: Annotated[Path, typer.Argument(help="Folder (or CSV manifest) with images and masks.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for the plan, which `uvala train DATA --plan FILE` takes.", metavar="FILE"),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help=setting_help(Plan, "length.budget") + " 90s, 10m, 1h30m.", metavar="TIME"),
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help=setting_help(Plan, "length.epochs"), metavar="N")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help=setting_help(Plan, "model.name"), metavar="NAME")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"Plan as a well-known project does: {', '.join(recipe_names())}.", metavar="NAME"),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Settings of a TOML file, such as the plan.toml of a run.", metavar="FILE"),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help=setting_help(Plan, "folds"), metavar="K")] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with lists of names under train, val and test.", metavar="FILE"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help=setting_help(Plan, "seed"), metavar="S")] = None,
+    device: Annotated[str | None, typer.Option(help=setting_help(Plan, "device"), metavar="NAME")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting of the plan; may be repeated.", metavar="PATH=VALUE"),
+    ] = None,
+) -> None:
+    """Say what would be trained and why, without training: the data, the machine, each decision."""
+    from uvala.cli import main
+    from uvala.cli.terminal import console
+    from uvala.cli.training_view import TrainingView
+    from uvala.config import parse_assignment
+
+    settings = dict(parse_assignment(text) for text in set_ or [])
+    with TrainingView() as view:
+        from uvala.api.planning import plan_training  # torch; the view is already there
+
+        planned = plan_training(
+            data,
+            budget=budget,
+            epochs=epochs,
+            model=model,
+            recipe=recipe,
+            plan=plan,
+            folds=folds,
+            split=split,
+            seed=seed,
+            device=device,
+            settings=settings,
+            listener=view,
+            started=main.STARTED,
+        )
+    if out is not None:
+        planned.write(out)
+        console.print(f"written  {out}", markup=False, soft_wrap=True)
+        console.print(f"next     uvala train {data} --plan {out}", markup=False, soft_wrap=True)

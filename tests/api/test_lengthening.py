@@ -1,0 +1,113 @@
+"""A training that shall last longer than it was planned."""
+
+import json
+import shutil
+
+import pytest
+
+import uvala
+from trainings import train_quickly
+from uvala.api.lengthening import lengthened, time_on_top
+from uvala.errors import BudgetError, ConfigError, RunError
+from uvala.log import read_events
+from uvala.plan.schema import LengthConfig, Plan
+
+PLAN = Plan(length=LengthConfig(budget=600.0))
+
+
+def events(run, kind):
+    return [event for event in read_events(run.folder.log_path) if event["event"] == kind]
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"), [("+10m", (600.0, None)), (" +90s", (90.0, None)), ("10m", (None, "10m"))]
+)
+def test_a_sign_says_so_much_more(budget, expected):
+    assert time_on_top(budget) == expected
+
+
+def test_another_length_replaces_the_length():
+    changed = lengthened(PLAN, {"length.steps": 50}, None, used=300)
+    assert changed.length == LengthConfig(steps=50)
+    assert changed.model_copy(update={"length": PLAN.length}) == PLAN
+
+
+def test_what_is_used_up_cannot_be_given_again():
+    with pytest.raises(BudgetError, match=r"5 min 00 s, of which 5 min 00 s are used.*--budget \+10m"):
+        lengthened(PLAN, {}, 300.0, used=300)
+
+
+@pytest.fixture(scope="module")
+def longer(disc_data, tmp_path_factory):
+    """A training of 8 steps that went on for 10 seconds more; and its card before."""
+    out = tmp_path_factory.mktemp("longer") / "run"
+    before = train_quickly(disc_data, out, steps=8).card
+    return uvala.train(out, resume=True, budget="+10s"), before
+
+
+@pytest.mark.slow  # ten seconds are the least that can be given
+class TestMoreTime:
+    def test_goes_on_where_it_was(self, longer):
+        run, before = longer
+        assert run.card.training.finished
+        assert run.card.training.steps > before.training.steps == 8
+
+    def test_is_never_worse_than_before(self, longer):
+        run, before = longer
+        assert run.card.training.best_dice >= before.training.best_dice
+
+    def test_the_schedule_goes_on_where_one_of_that_length_would_be(self, longer):
+        run, before = longer
+        step, share = run.card.training.rejoined
+        assert step == 8
+        assert share == pytest.approx(before.training.seconds / (before.training.seconds + 10), abs=0.02)
+        first = next(event for event in events(run, "step") if event["step"] > 8)
+        assert share <= first["share"] < share + 0.5
+
+    def test_log_and_plan_say_so(self, longer):
+        run, _ = longer
+        assert any("the schedule goes on at" in event["text"] for event in events(run, "note"))
+        assert "# lengthened by you after " in run.folder.plan_path.read_text()
+        assert run.plan.length.steps is None
+        assert run.plan.length.budget == pytest.approx(longer[1].training.seconds + 10, abs=1)
+
+    def test_no_step_stands_in_the_log_twice(self, longer):
+        steps = [event["step"] for event in events(longer[0], "validation")]
+        assert steps == sorted(set(steps))
+
+    def test_the_reasons_of_the_plan_are_kept(self, longer):
+        assert "# set by you\nsize = 32" in longer[0].folder.plan_path.read_text()
+
+
+def test_by_more_steps(disc_data, tmp_path):
+    train_quickly(disc_data, tmp_path / "run", steps=4)
+    run = uvala.train(tmp_path / "run", resume=True, settings={"length.steps": 6})
+    assert run.card.training.steps == 6
+
+
+class TestRefused:
+    def test_a_finished_training_without_more_time(self, disc_run):
+        with pytest.raises(RunError, match=r"whose training is finished.*--budget \+10m"):
+            uvala.train(disc_run.path, resume=True)
+
+    def test_more_time_for_a_new_training(self, disc_data, tmp_path):
+        with pytest.raises(ConfigError, match=r"--budget \+10m for a new training"):
+            uvala.train(disc_data, out=tmp_path / "run", budget="+10m")
+
+    def test_a_run_that_is_none(self, disc_data):
+        with pytest.raises(ConfigError, match=r"which is no run.*uvala train --resume RUN"):
+            uvala.train(disc_data, resume=True)
+
+    def test_another_recipe_plan_or_start(self, disc_run):
+        with pytest.raises(ConfigError, match="--resume together with another seed, recipe"):
+            uvala.train(disc_run.path, resume=True, recipe="nnunet", seed=9)
+
+    def test_data_that_are_gone(self, disc_run, tmp_path):
+        card = json.loads((disc_run.path / "card.json").read_text())
+        card["data"]["path"] = str(tmp_path / "gone")
+        card["training"]["finished"] = False
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run/card.json").write_text(json.dumps(card))
+        shutil.copy(disc_run.path / "plan.toml", tmp_path / "run")
+        with pytest.raises(ConfigError, match=r"no longer in .*gone.*uvala train DATA --resume --out"):
+            uvala.train(tmp_path / "run", resume=True)

@@ -1,0 +1,59 @@
+"""A plan without a training, and a training by that plan."""
+
+import pytest
+
+import uvala
+from trainings import QUICK
+from uvala.errors import ConfigError, UnknownNameError
+from uvala.plan.schema import read_plan
+
+
+@pytest.fixture(scope="module")
+def planned(disc_data):
+    settings = {**QUICK, "length.steps": 6}
+    return uvala.plan_training(disc_data, model="pocket_unet", device="cpu", settings=settings)
+
+
+def test_says_what_would_be_trained_and_why(planned):
+    assert planned.plan.model.name == "pocket_unet"
+    assert planned.reasons["patches.size"] == "set by you"
+    assert planned.facts.images == len(planned.split.train)
+    assert planned.facts.objects.objects > 0
+
+
+def test_writes_nothing(disc_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    uvala.plan_training(disc_data, model="pocket_unet", device="cpu", settings={"length.steps": 6})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_budget_is_measured_on_this_machine(disc_data):
+    settings = {"patches.size": 32}
+    found = uvala.plan_training(disc_data, budget=30, model="pocket_unet", device="cpu", settings=settings)
+    assert any("ms a step" in line for line in found.evidence)
+
+
+def test_train_takes_the_plan_that_was_written(planned, disc_data, tmp_path):
+    planned.write(tmp_path / "plan.toml")
+    run = uvala.train(disc_data, plan=tmp_path / "plan.toml", out=tmp_path / "run")
+    assert read_plan(tmp_path / "run" / "plan.toml") == planned.plan
+    assert run.card.training.steps == 6
+
+
+def test_a_plan_file_may_hold_a_few_settings_only(disc_data, tmp_path):
+    (tmp_path / "few.toml").write_text("[patches]\nsize = 48\n[length]\nsteps = 3\n")
+    plan = uvala.plan_training(disc_data, plan=tmp_path / "few.toml", model="pocket_unet", device="cpu").plan
+    assert (plan.patches.size, plan.length.steps) == (48, 3)
+
+
+def test_a_length_of_ones_own_replaces_that_of_the_file(planned, disc_data, tmp_path):
+    planned.write(tmp_path / "plan.toml")
+    plan = uvala.plan_training(disc_data, plan=tmp_path / "plan.toml", epochs=2).plan
+    assert (plan.length.steps, plan.length.epochs) == (None, 2)
+
+
+def test_an_impossible_wish_is_refused(disc_data):
+    with pytest.raises(ConfigError, match=r"did you mean 'patches\.size'"):
+        uvala.plan_training(disc_data, settings={"patches.sise": 64})
+    with pytest.raises(UnknownNameError, match="did you mean 'pocket_unet'"):
+        uvala.plan_training(disc_data, model="poket_unet")
