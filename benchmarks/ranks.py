@@ -1,6 +1,6 @@
 """One rank equals N ranks: the loss of each step of 1, 2 and 4 processes with the same global batch.
 
-python benchmarks/ranks.py [DATA] [--steps 200] [--model pocket_unet]
+python benchmarks/ranks.py [DATA] [--steps 200] [--model pocket_unet] [--only TRAINING ...]
 
 DATA: a data set as `uvala train` takes it; default: drawn cells. The processes run on the CPU, connected by
 gloo, as torchrun starts them; steps, losses, augmentation and optimiser are those of a training by default.
@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     print("Largest difference of the losses to those of one process")
     print("| training | loss | processes |", " | ".join(f"{length} steps" for length in lengths), "|")
     print("|---|--:|---|" + "--:|" * len(lengths))
-    for training in TRAININGS:
+    for training in curves["1"]:
         one = np.array(curves["1"][training])
         for world in list(WORLDS)[1:]:
             apart = np.abs(np.array(curves[world][training]) - one)
@@ -87,6 +87,7 @@ def launch(world: str, data: Path, out: Path, arguments: argparse.Namespace) -> 
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(WORLDS[world])]
     worker = ["--worker", str(out), "--world", world]
     options = ["--steps", str(arguments.steps), "--model", arguments.model]
+    options += [part for name in arguments.only or [] for part in ("--only", name)]
     subprocess.run([sys.executable, *torchrun, __file__, str(data), *worker, *options], check=True)
 
 
@@ -95,8 +96,11 @@ def work(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     dataset = read_dataset(arguments.data)
     with World.from_environment() as world:
+        wanted = arguments.only or TRAININGS
         asked = Reversed() if arguments.world == "1 reversed" else world
-        losses = {name: curve(asked, dataset, arguments, each) for name, each in TRAININGS.items()}
+        losses = {
+            name: curve(asked, dataset, arguments, each) for name, each in TRAININGS.items() if name in wanted
+        }
         if world.is_main:
             arguments.worker.write_text(json.dumps(losses))
 
@@ -132,6 +136,7 @@ if __name__ == "__main__":
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--model", default="pocket_unet")
+    parser.add_argument("--only", action="append", choices=TRAININGS)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--world", choices=WORLDS, help=argparse.SUPPRESS)
     given = parser.parse_args()

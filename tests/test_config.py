@@ -30,6 +30,11 @@ def test_a_wrong_path_suggests_the_nearest():
         override(Outer(), {"inner.sise": 5}, where="the test")
 
 
+def test_a_path_through_what_is_no_table_is_refused():
+    with pytest.raises(ConfigError, match=r"anything\.a\.b"):
+        override(Outer(), {"anything.a.b": 1}, where="the test")
+
+
 def test_every_wrong_value_is_named_at_once():
     with pytest.raises(ConfigError, match=r"seed = 'x', inner\.size = 0"):
         build(Outer, {"seed": "x", "inner": {"size": 0}}, where="the test")

@@ -70,9 +70,15 @@ def override(config: C, assignments: Mapping[str, Any], *, where: str) -> C:
                 fix=did_you_mean(path, known),
             )
         *parents, last = path.split(".")
-        place = values
+        place: Any = values
         for parent in parents:
-            place = place[parent]
+            place = place.get(parent) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise ConfigError(
+                found=f"setting '{path}' in {where}",
+                expected=f"a table of settings above '{last}'",
+                fix=did_you_mean(path, known),
+            )
         place[last] = value
     return build(type(config), values, where=where)
 

@@ -7,10 +7,11 @@ import pytest
 
 import uvala
 from trainings import train_quickly
-from uvala.api.lengthening import lengthened, time_on_top
+from uvala.api.lengthening import lengthen, lengthened, time_on_top
 from uvala.errors import BudgetError, ConfigError, RunError
-from uvala.log import read_events
+from uvala.log import EventLog, read_events
 from uvala.plan.schema import LengthConfig, Plan
+from uvala.training.checkpoint import read_progress
 
 PLAN = Plan(length=LengthConfig(budget=600.0))
 
@@ -30,6 +31,11 @@ def test_another_length_replaces_the_length():
     changed = lengthened(PLAN, {"length.steps": 50}, None, used=300)
     assert changed.length == LengthConfig(steps=50)
     assert changed.model_copy(update={"length": PLAN.length}) == PLAN
+
+
+def test_of_two_lengths_neither_is_taken():
+    with pytest.raises(ConfigError, match="leave the others out"):
+        lengthened(PLAN, {"length.epochs": 50}, 900.0, used=300)
 
 
 def test_what_is_used_up_cannot_be_given_again():
@@ -83,6 +89,13 @@ def test_by_more_steps(disc_data, tmp_path):
     train_quickly(disc_data, tmp_path / "run", steps=4)
     run = uvala.train(tmp_path / "run", resume=True, settings={"length.steps": 6})
     assert run.card.training.steps == 6
+
+
+def test_one_by_more_steps_that_was_cut_off_can_be_gone_on_with(disc_data, tmp_path):
+    run = train_quickly(disc_data, tmp_path / "run", steps=4).folder
+    plan = lengthened(run.plan, {"length.steps": 6}, None, used=1)
+    lengthen(run, plan, read_progress(run), 1.0, EventLog(None))  # and then the power goes
+    assert uvala.train(run.path, resume=True).card.training.steps == 6
 
 
 class TestRefused:

@@ -12,8 +12,10 @@ from safetensors.numpy import load_file
 
 import uvala
 from trainings import train_quickly
-from uvala.errors import ConfigError, RunError, SplitError, StorageError, UnknownNameError
+from uvala.api.training import _tidy
+from uvala.errors import ConfigError, DataError, RunError, SplitError, StorageError, UnknownNameError
 from uvala.log import read_events
+from uvala.runs.folder import RunFolder
 
 
 def weights(run):
@@ -279,3 +281,11 @@ def test_scores_in_the_folder_are_those_of_the_evaluation(disc_run, disc_data):
     assert stored["mean_dice"] == pytest.approx(
         disc_run.evaluate(disc_data, subset=stored["subset"]).mean_dice
     )
+
+
+def test_a_training_that_fails_after_a_checkpoint_keeps_it(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.checkpoint_path.parent.mkdir(parents=True)
+    run.checkpoint_path.touch()
+    _tidy(run, DataError(found="an image less", expected="all of them", fix="bring it back"))
+    assert run.checkpoint_path.is_file()

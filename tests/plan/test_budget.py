@@ -45,3 +45,9 @@ def test_a_resumed_clock_goes_on_where_it_was():
 
 def test_without_a_budget_there_is_no_end():
     assert Clock(None).remaining == float("inf")
+
+
+@pytest.mark.parametrize("budget", [[1], float("inf"), float("nan")])
+def test_what_is_no_duration_is_refused(budget):
+    with pytest.raises(BudgetError):
+        parse_duration(budget)

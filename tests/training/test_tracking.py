@@ -221,6 +221,10 @@ class TestMLflow:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@server/path")
         assert place_of("mlflow", tmp_path) == "https://server/path"
 
+    def test_a_setting_that_a_longer_training_changes_ends_nothing(self, run):
+        assert follow("mlflow", run, EVENTS[1:4]) == []
+        assert follow("mlflow", run, [{**EVENTS[1], "value": 128}, EVENTS[4]]) == []
+
     def test_a_resumed_training_goes_on_with_its_run(self, run):
         follow("mlflow", run, EVENTS[3:4])
         first = json.loads((run / "mlflow.json").read_text())

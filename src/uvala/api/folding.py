@@ -183,6 +183,8 @@ def _begin(
     started: float,
 ) -> EventLog:
     """Fill the run folder of a fold; its log."""
+    if not (fold.path / "card.json").is_file():
+        shutil.rmtree(fold.path, ignore_errors=True)  # cut off while it was filled: the card comes last
     claim_folder(fold.path, purpose="a fold")
     write_plan(fold.plan_path, _plan_of_fold(run.plan, seconds), _reasons(run))
     fold.write_split(split)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uvala.config import override
-from uvala.errors import BudgetError
+from uvala.errors import BudgetError, ConfigError
 from uvala.log import EventLog, read_events
 from uvala.plan.budget import format_duration, parse_duration
 from uvala.plan.schema import Plan, write_plan
@@ -23,6 +23,12 @@ def time_on_top(budget: str | float | None) -> tuple[float | None, str | float |
 
 def lengthened(plan: Plan, length: Mapping[str, Any], budget: float | None, used: float) -> Plan:
     """The plan with another length; ConfigError if it asks for two, BudgetError for one that is used up."""
+    if budget is not None and length:
+        raise ConfigError(
+            found=f"more time together with {' and '.join(sorted(length))}",
+            expected="one new length",
+            fix="leave the others out",
+        )
     if budget is not None:
         length = {"length.budget": budget}
     if not length:
@@ -48,6 +54,7 @@ def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: E
     """
     budget = plan.length.budget
     if budget is None:
+        rejoined = None
         where, text = "", "lengthened: the schedule is that of the new number of steps"
     else:
         share = used / budget
@@ -55,9 +62,10 @@ def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: E
         where = f" after {format_duration(used)}, with the schedule at {share:.0%}"
         text = f"{format_duration(budget - used)} to go of {format_duration(budget)}: the schedule goes on "
         text += f"at {share:.0%}, where a training of that length would be by now"
-        card = run.card
-        training = card.training.model_copy(update={"rejoined": rejoined, "finished": False})
-        run.write_card(card.model_copy(update={"training": training}))
+    # before the plan: a card that still said "finished" beside the new plan could not be gone on with
+    card = run.card
+    training = card.training.model_copy(update={"rejoined": rejoined, "finished": False})
+    run.write_card(card.model_copy(update={"training": training}))
     log("note", text=text)
     reasons = {
         event["path"]: event["reason"] for event in read_events(run.log_path) if event["event"] == "plan"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uvala.api.folding import clock_of_fold
 from uvala.api.preparing import prepare
 from uvala.api.wishes import asked_for, base_wishes
 from uvala.data.facts import Facts
@@ -72,11 +73,12 @@ def plan_training(
         if listener is not None:
             listener(event)
 
+    clock = Clock(base.length.budget, started=started)
     prepared = prepare(
         Path(data).expanduser(),
         wishes,
         None if split is None else Path(split).expanduser(),
-        Clock(base.length.budget, started=started),
+        clock_of_fold(clock, base.folds) if base.folds > 1 else clock,
         pick_device(base.device),
         listen,
         started,

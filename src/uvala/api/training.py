@@ -176,7 +176,9 @@ def _resume(
 def _tidy(run: RunFolder, error: BaseException) -> None:
     """Leave nothing of a training that came to nothing: its folder was new or empty before."""
     began = (run.path / "card.json").exists() and not isinstance(error, UvalaError)
-    if not began and not any(run.path.rglob(run.weights_path.name)):  # its own, or of a fold
+    # its own, or of a fold; from a checkpoint a resume goes on, with the disk emptied or the images back
+    trained = (*run.path.rglob(run.weights_path.name), *run.path.rglob("checkpoint/*.safetensors"))
+    if not began and not trained:
         shutil.rmtree(run.path, ignore_errors=True)
 
 

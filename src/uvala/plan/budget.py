@@ -1,5 +1,6 @@
 """Time: written by people, kept by the training."""
 
+import math
 import re
 import time
 
@@ -21,7 +22,7 @@ def parse_duration(text: str | float) -> float:
     if isinstance(text, int | float):
         seconds = float(text)
     else:
-        compact = text.strip().lower().replace(" ", "")
+        compact = str(text).strip().lower().replace(" ", "")
         parts = re.findall(r"(\d+(?:\.\d+)?)(d|h|min|m|s|)", compact)
         if not parts or "".join(number + unit for number, unit in parts) != compact:
             raise BudgetError(
@@ -30,6 +31,10 @@ def parse_duration(text: str | float) -> float:
                 fix="write a number with one of the units d, h, m, s",
             )
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not math.isfinite(seconds):
+        raise BudgetError(
+            found=f"a budget of {seconds}", expected="an end", fix="give a time, such as 10m or 7d"
+        )
     if seconds < LEAST:
         raise BudgetError(
             found=f"a budget of {format_duration(seconds)}",

@@ -235,9 +235,16 @@ class _MLflow:
         self.client = import_module("mlflow.tracking").MlflowClient(self.uri, registry_uri=self.uri)
         self.entities = import_module("mlflow.entities")
         self.notes = run / "mlflow.json"
-        self.id = self._known_run() or self._new_run(run)
+        known = self._known_run()
+        self.goes_on = known is not None
+        self.id = known or self._new_run(run)
 
     def settings(self, values: Mapping[str, Any]) -> None:
+        if self.goes_on:
+            # MLflow lets no parameter be changed, and a training that is lengthened changes one
+            for path, value in values.items():
+                self.client.set_tag(self.id, path, str(value)[:500])
+            return
         params = [self.entities.Param(path, str(value)[:500]) for path, value in values.items()]
         self.client.log_batch(self.id, params=params)
 
