@@ -6,9 +6,9 @@ DATA: a data set as `uvala train` takes it; default: drawn cells. The processes 
 gloo, as torchrun starts them; steps, losses, augmentation and optimiser are those of a training by default.
 
 What differs is the order in which floats are added: in a batch norm, a loss or a gradient, N parts instead
-of one whole. In float64 that must not be seen, nor in float32 with a smooth activation. With ReLUs it is seen
-in float32: a rounding that moves a pixel to the other side of 0 changes gradients by far more than itself,
-and Adam divides small gradients by their own size. How much that is without any ranks shows a control: one
+of one whole. In float64 that must not be seen. In float32 it is: a rounding that moves a pixel to the other
+side of a ReLU's 0 changes gradients by far more than itself, and Adam divides small gradients by their own
+size. A smooth activation shows that it is so, and how much it is without any ranks shows a control: one
 process that has its batch in reverse order.
 """
 
