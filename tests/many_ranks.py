@@ -13,7 +13,7 @@ from typing import Any
 # thread: a rank is there in milliseconds
 _START = multiprocessing.get_context("forkserver")
 _START.set_forkserver_preload(["torch._dynamo", "uvala.api.training"])
-_SECONDS = 120  # a rank that waits for ever must not make the tests wait for ever
+_SECONDS = 300  # a rank that waits for ever must not make the tests wait for ever
 
 
 def run_ranks(function: Callable[..., Any], size: int, *arguments: Any, **options: Any) -> list[Any]:
