@@ -110,6 +110,14 @@ class TestConvolutions:
         grouped = nn.Conv2d(16, 32, 3, groups=4)
         assert type(use_layout(grouped, "mixed")) is nn.Conv2d
 
+    @pytest.mark.parametrize("layout", ["channels_last", "mixed"])
+    @pytest.mark.parametrize("groups", [1, 4])
+    def test_a_stride_is_taken_contiguous(self, layout, groups):
+        """Channels last, torch writes beyond the memory of some of these gradients."""
+        strided = use_layout(nn.Conv2d(4, 8, 1, stride=2, groups=groups), layout)
+        image = torch.zeros(2, 4, 8, 8).contiguous(memory_format=torch.channels_last)
+        assert strided(image).is_contiguous()
+
     def test_the_original_size_may_be_asked_for(self):
         plain = nn.ConvTranspose2d(64, 64, 3, stride=2, padding=1).double()
         ours, image = use_layout(copy.deepcopy(plain), "mixed"), drawn(1, 64, 4, 4)

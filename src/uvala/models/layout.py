@@ -75,8 +75,9 @@ def best_order(convolution: Convolution, capability: str | None = None) -> Order
 
 
 def _strided(convolution: nn.Module) -> bool:
-    # channels last, their gradients write beyond their memory where there are few channels: seen with torch
-    # 2.15 on AVX-512, in ResNets of 4 and 8 channels, whose training then ended in a crash of malloc
+    # torch 2.15 with AVX-512: channels last, the gradient of a 1x1 kernel with a stride writes beyond its
+    # memory where there are few channels (4 to 8 at 48x48 crash malloc). Larger kernels are safe, and no
+    # slower contiguous.
     return isinstance(convolution, nn.Conv2d) and convolution.stride != (1, 1)
 
 
