@@ -1,7 +1,8 @@
 """The scores of a contest. What is chosen (thresholds, smallest objects) is chosen on validation images.
 
 A prediction is a pair (probabilities float [K, H, W], objects int [H, W] or None): None where a contestant
-says what is nucleus and not which one, so that its objects are what hangs together.
+says what is nucleus or cell and not which one, so that its objects are what hangs together, with the
+threshold and the smallest object and hole that do best on the validation images.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,17 @@ from contest_data import Case
 
 from uvala.evaluation.cells import THRESHOLDS
 from uvala.instances import Maps, ObjectConfig, find_objects, tune
-from uvala.metrics import confusion_matrix, dice, iou, object_counts, overlaps, partition_curve, pooled
+from uvala.metrics import (
+    confusion_matrix,
+    dice,
+    iou,
+    object_counts,
+    overlaps,
+    partition_curve,
+    pooled,
+    v_rand,
+    v_rand_and_info,
+)
 
 __all__ = ["COLUMNS", "scores"]
 
@@ -25,6 +36,8 @@ COLUMNS = {
         "v_info",
         "v_rand_thinned",
         "v_info_thinned",
+        "v_rand_cells",
+        "v_info_cells",
     ),
     "nuclei": ("dice_nuclei", "ap50", "ap75", "mean_ap"),
     "street": ("miou",),
@@ -58,7 +71,10 @@ def membranes(judged, scored) -> dict:
             key = f"{name}{'_thinned' if thinned else ''}"
             found[key] = float(on_test[on_validation.argmax()])
             found[f"{key}_threshold"] = THRESHOLDS[int(on_validation.argmax())]
-    return found
+    cells, settings = objects(judged, scored, mean_v_rand)
+    pairs = [v_rand_and_info(*pair) for pair in zip(cells, (case.objects for case, _ in scored), strict=True)]
+    means = dict(zip(("v_rand_cells", "v_info_cells"), np.mean(pairs, axis=0).tolist(), strict=True))
+    return found | means | settings
 
 
 def partition(case: Case, prediction, thinned: bool):
@@ -73,16 +89,22 @@ def nuclei(judged, scored) -> dict:
             [(prediction[0][1], case.truth == 1) for case, prediction in scored], threshold
         )
     }
-    truths = [case.objects for case, _ in scored]
-    objects = [prediction[1] for _, prediction in scored]
-    if objects[0] is None:
-        cases = [(Maps(prediction[0][1]), case.objects) for case, prediction in judged]
-        base = ObjectConfig(method="components")
-        config = tune(cases, mean_ap, base, seconds=TUNING_SECONDS, methods=("components",)).config
-        objects = [find_objects(prediction[0][1], config) for _, prediction in scored]
-        found |= {"threshold": config.threshold, "min_size": config.min_size}
-    counts = counted(objects, truths)
-    return found | {"ap50": float(counts.ap[0]), "ap75": float(counts.ap[5]), "mean_ap": counts.mean_ap}
+    nuclei, settings = objects(judged, scored, mean_ap)
+    counts = counted(nuclei, [case.objects for case, _ in scored])
+    aps = {"ap50": float(counts.ap[0]), "ap75": float(counts.ap[5]), "mean_ap": counts.mean_ap}
+    return found | aps | settings
+
+
+def objects(judged, scored, score: Callable) -> tuple[list, dict]:
+    """The objects of each scored image: the contestant's own, or what hangs together, with its settings."""
+    own = [prediction[1] for _, prediction in scored]
+    if own[0] is not None:
+        return own, {}
+    cases = [(Maps(prediction[0][1]), case.objects) for case, prediction in judged]
+    base = ObjectConfig(method="components")
+    config = tune(cases, score, base, seconds=TUNING_SECONDS, methods=("components",)).config
+    found = [find_objects(prediction[0][1], config) for _, prediction in scored]
+    return found, {"threshold": config.threshold, "min_size": config.min_size, "max_hole": config.max_hole}
 
 
 def counted(found, truths):
@@ -91,6 +113,10 @@ def counted(found, truths):
 
 def mean_ap(found, truths) -> float:
     return counted(found, truths).mean_ap
+
+
+def mean_v_rand(found, truths) -> float:
+    return float(np.mean([v_rand(*pair) for pair in zip(found, truths, strict=True)]))
 
 
 def street(scored) -> dict:

@@ -26,6 +26,6 @@ def trained(contest: Contest, folder: Path, *options: str) -> tuple[Callable[[Ca
 
     def predict(case: Case) -> tuple:
         prediction = run.predict(np.moveaxis(case.image.astype(np.uint8), 0, -1))
-        return prediction.probabilities, prediction.objects if contest.task == "nuclei" else None
+        return prediction.probabilities, prediction.objects if contest.task != "street" else None
 
     return predict, {"steps": run.card.training.steps, "seconds": round(seconds, 1)}

@@ -190,7 +190,7 @@ def blocks(cases: int) -> Check:
     """Pixels that have another number than in the objects of the whole image."""
     rng = np.random.default_rng(19)
     for number in range(cases):
-        method = ("watershed", "components", "borders", "distance")[number % 4]
+        method = ("watershed", "components", "probability", "borders", "distance")[number % 5]
         shape, levels = rng.integers(1, 48, 2), rng.choice([3, 8, 255])
         foreground, borders, distance = (blobs(rng, shape, levels) for _ in range(3))
         maps = Maps(foreground, foreground * borders, distance)

@@ -51,7 +51,7 @@ def test_scores(config: ObjectConfig, cases) -> str:
 
 def methods_for(maps: Maps) -> list[str]:
     learnt = [name for name in ("borders", "distance") if getattr(maps, name) is not None]
-    return ["components", "watershed", *learnt]
+    return ["components", "watershed", "probability", *learnt]
 
 
 def table(data: Path, out: Path) -> None:

@@ -16,7 +16,7 @@ from uvala.instances.components import connected_components
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import find_objects
 
-METHODS = ["components", "watershed", "borders", "distance"]
+METHODS = ["components", "watershed", "probability", "borders", "distance"]
 
 
 def same_partition(a, b):
@@ -94,6 +94,32 @@ class TestBorders:
             )
 
 
+class TestProbability:
+    def test_objects_begin_where_they_are_likeliest_and_meet_where_they_are_least(self):
+        found = objects(row(0, 0.6, 0.95, 0.6, 0.55, 0.7, 0.9, 0.6), method="probability", seed_threshold=0.8)
+        assert found.tolist() == [[0, 1, 1, 1, 2, 2, 2, 2]]
+
+    def test_seeds_no_higher_than_the_mask_separate_nothing(self):
+        foreground = random_map(np.random.default_rng(0), (20, 20), 1.5)
+        found = objects(foreground, method="probability", threshold=0.5, seed_threshold=0.5)
+        assert np.array_equal(found, objects(foreground, method="components"))
+
+    def test_an_object_that_is_nowhere_likely_is_not_lost(self):
+        found = objects(row(0.6, 0.6, 0, 0.9), method="probability", seed_threshold=0.8)
+        assert found.tolist() == [[1, 1, 0, 2]]
+
+    def test_it_is_a_watershed_of_scikit_image_along_the_probability(self):
+        rng = np.random.default_rng(1)
+        for _ in range(300):
+            foreground = random_map(rng, rng.integers(1, 25, 2), 1)
+            found = objects(foreground, method="probability", threshold=0.3, seed_threshold=0.6)
+            mask = foreground > np.float32(0.3)
+            seeds = label(foreground > np.float32(0.6), connectivity=1)
+            grown = watershed(-foreground, seeds, mask=mask)
+            alone = (grown == 0) & mask
+            assert same_partition(found, np.where(alone, seeds.max() + connected_components(mask), grown))
+
+
 class TestDistance:
     def test_objects_begin_where_the_distance_is_large_and_meet_where_it_is_least(self):
         distance = row(0, 0.6, 0.9, 0.6, 0.3, 0.1, 0.5, 0.7, 0.2)
@@ -166,7 +192,9 @@ class TestEveryMethod:
 
 @pytest.mark.parametrize("method", ["borders", "distance"])
 def test_a_method_without_its_map_is_refused(method):
-    with pytest.raises(ConfigError, match=f"predicts no {method}.*'components' or 'watershed'"):
+    with pytest.raises(
+        ConfigError, match=f"predicts no {method}.*'components', 'watershed' or 'probability'"
+    ):
         objects(np.ones((3, 3), np.float32), method=method)
 
 

@@ -11,7 +11,7 @@ from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
 from uvala.instances.merge import objects_in_blocks
 
-METHODS = ["components", "watershed", "borders", "distance"]
+METHODS = ["components", "watershed", "probability", "borders", "distance"]
 
 
 def reader(maps):

@@ -59,6 +59,21 @@ def test_touching_cells_make_it_choose_the_watershed():
     assert tuned.base_score < 1
 
 
+def test_cells_between_blurred_membranes_make_it_choose_the_probability():
+    truth = np.zeros((24, 36), np.int32)
+    truth[2:22, 2:17], truth[2:22, 19:34] = 1, 2
+    cell = np.where(truth > 0, 0.95, 0.1).astype(np.float32)
+    cell[10:14, 17:19] = 0.7  # a gap in the membrane, wide enough for no neck, likelier than the cells' rims
+    rim = (truth > 0) & (ndimage.minimum_filter(truth, 3) != truth)
+    cell[rim] = 0.6
+    tuned = tune([(Maps(cell), truth)], agreement, ObjectConfig(), seconds=LONG)
+    assert (tuned.config.method, tuned.config.threshold < tuned.config.seed_threshold) == (
+        "probability",
+        True,
+    )
+    assert tuned.score > tuned.base_score
+
+
 def test_specks_make_it_choose_a_size_or_a_threshold():
     base = ObjectConfig(method="watershed")
     tuned = tune([with_noise(two_cells(), 0), with_noise(two_cells(), 1)], agreement, base, seconds=LONG)

@@ -35,6 +35,7 @@ Settings = EvaluationConfig | Mapping[str, Any]
 _METHODS = {
     "components": "what hangs together",
     "watershed": "what hangs together, cut at its necks",
+    "probability": "grown from where they are likeliest, apart where the probability falls",
     "borders": "grown from their interior, apart from predicted borders",
     "distance": "grown from the middle that a predicted distance shows",
 }

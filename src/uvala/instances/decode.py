@@ -28,7 +28,8 @@ __all__ = [
 FloatMap = NDArray[np.floating[Any]]
 """A probability, or a distance in 0 to 1, for each pixel: float [H, W]."""
 
-_GUIDED = ("borders", "distance")  # methods that need the map of the same name
+_SEEDED = ("probability", "borders", "distance")  # methods whose seeds are read from a map
+_LEARNT = _SEEDED[1:]  # of which these need the map of the same name
 _TRUNCATE = 4.0  # standard deviations after which the Gaussian is cut off; scipy's own default
 _ROUNDING = 1e-3  # probabilities that were summed, or stored with few bits, may leave 0 to 1 by that much
 
@@ -75,11 +76,11 @@ def find_objects(
 
 def require_maps(maps: Maps, config: ObjectConfig) -> None:
     """Raise ConfigError if the method's map is missing, ShapeError if one is not float [H, W] in 0 to 1."""
-    if config.method in _GUIDED and getattr(maps, config.method) is None:
+    if config.method in _LEARNT and getattr(maps, config.method) is None:
         raise ConfigError(
             found=f"method = '{config.method}' for a network that predicts no {config.method}",
             expected=f"a map of the {config.method} beside the probability of the objects",
-            fix="use method 'components' or 'watershed', which need none, or train with that target",
+            fix="use 'components', 'watershed' or 'probability', which need none, or train with that target",
         )
     for role, values in zip(Maps._fields, maps, strict=True):
         if values is not None:
@@ -94,6 +95,8 @@ def seed_map(maps: Maps, config: ObjectConfig) -> FloatMap | None:
     if config.method == "borders":
         assert maps.borders is not None
         values: FloatMap = maps.foreground - maps.borders  # of the interior
+    elif config.method == "probability":
+        values = maps.foreground
     elif config.method == "distance":
         assert maps.distance is not None
         values = maps.distance
@@ -106,7 +109,7 @@ def seed_map(maps: Maps, config: ObjectConfig) -> FloatMap | None:
 
 def reach(config: ObjectConfig) -> int:
     """How many pixels around a pixel `seed_map` looks at."""
-    return int(_TRUNCATE * config.smoothing + 0.5) if config.method in _GUIDED else 0
+    return int(_TRUNCATE * config.smoothing + 0.5) if config.method in _SEEDED else 0
 
 
 def close_clumps(clumps: LabelMap, config: ObjectConfig) -> LabelMap:

@@ -39,12 +39,13 @@ def objects_in_blocks(
     """The objects of `find_objects`, with the same numbers, of an image read box by box: int32 [H, W].
 
     read: gives the maps of a box inside the image; the same pixels may be asked for more than once (around
-    blocks if `config.smoothing` is set, and around clumps that cross blocks in "borders" and "distance"), so
+    blocks if `config.smoothing` is set, and around clumps that cross blocks in "probability",
+    "borders" and "distance"), so
     it should read what was stored rather than run a network. block: side of a block, pixels. out: where the
     result goes, int32 [H, W], a numpy memmap for instance; a new array if None. It is read again on the way.
 
     Memory: `out`, the maps of one block (with the reach of the smoothing around it), some bytes per clump,
-    and in "watershed", "borders" and "distance" the maps of the bounding box of one clump at a time. A clump
+    and in all methods but "components" the maps of the bounding box of one clump at a time. A clump
     that sprawls over the whole image, as badly separated membranes make it, therefore costs what the whole
     image costs; raise `threshold` then. Filling holes looks at a block with `max_hole` pixels around it.
 
@@ -206,7 +207,7 @@ def _separate_clump(
     alone = clump_of[np.maximum(-around, 0)] == number
     # what else is there is an obstacle: a hole with an island is none
     closed = close_clumps(np.where(alone, 1, np.where(around != 0, 2, 0)).astype(np.int32), config)
-    seeds_from = source.look(box)[1] if config.method in ("borders", "distance") else None
+    seeds_from = None if config.method == "watershed" else source.look(box)[1]
     objects = separate(np.where(closed == 1, closed, 0), seeds_from, config)
     labels[box.slices] = np.where(objects > 0, objects + count, around)
     return count + int(objects.max(initial=0))

@@ -25,13 +25,15 @@ Score = Callable[[Sequence[LabelMap], Sequence[LabelMap]], float]
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _GRIDS: dict[str, tuple[float, ...]] = {
     "threshold": _THRESHOLDS,
-    "seed_threshold": _THRESHOLDS,
+    "seed_threshold": (*_THRESHOLDS, 0.95),
     "seed_depth": (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0),
     "smoothing": (0.0, 1.0, 2.0, 4.0),
 }
 _USED: dict[Method, tuple[str, ...]] = {
     "components": ("threshold",),
     "watershed": ("threshold", "seed_depth"),
+    # seeds first: with those at the threshold itself, it is a matter of components
+    "probability": ("seed_threshold", "threshold", "smoothing"),
     "borders": ("threshold", "seed_threshold", "smoothing"),
     "distance": ("threshold", "seed_threshold", "smoothing"),
 }
@@ -186,7 +188,7 @@ def _fields(start: ObjectConfig, sizes: tuple[int, ...]) -> Iterator[tuple[str, 
 
 def _methods(maps: Sequence[Maps], base: ObjectConfig, wanted: Sequence[Method] | None) -> list[Method]:
     """The method of `base`, then the wanted ones for which every image has the maps, the simpler first."""
-    usable: list[Method] = ["components", "watershed"]
+    usable: list[Method] = ["components", "watershed", "probability"]
     usable += ["borders"] if all(each.borders is not None for each in maps) else []
     usable += ["distance"] if all(each.distance is not None for each in maps) else []
     chosen = [method for method in usable if wanted is None or method in {*wanted, base.method}]
