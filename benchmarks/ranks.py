@@ -28,7 +28,8 @@ from torch import nn
 from uvala.augment.spatial import window_margin
 from uvala.config import override
 from uvala.data.dataset import Dataset, read_dataset
-from uvala.data.patches import ImageStore, PatchSampler
+from uvala.data.patches import PatchSampler
+from uvala.data.store import ImageStore
 from uvala.data.synthetic import write_sample_data
 from uvala.models.catalog import create_model
 from uvala.plan.schema import Plan

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 import jobs
 from trainings import train_quickly
 from uvala.augment.spatial import window_margin
-from uvala.data.patches import ImageStore, PatchSampler
+from uvala.data.patches import PatchSampler
+from uvala.data.store import ImageStore
 from uvala.errors import DataError
 from uvala.models.catalog import create_model
 from uvala.training.batch_norm import synchronise

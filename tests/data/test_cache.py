@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import uvala.data.cache
-from uvala.data.cache import ImageCache, cache_folder, open_cache
+from uvala.data.cache import ImageCache, cache_folder, open_cache, users_cache
+from uvala.errors import StorageError
 
 KEYS = ("a", "b", "c")
 
@@ -149,6 +150,25 @@ class TestSize:
         assert self.keys(cache) == {"d"}
         np.testing.assert_array_equal(image, arrays_of("c")["image"])
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="there a mapped file cannot be removed")
+    @pytest.mark.parametrize("clear", [False, True], ids=["to make room", "by the user"])
+    def test_another_process_keeps_what_it_has_mapped(self, tmp_path, clear):
+        """POSIX, unlink: without a name the contents stay for as long as anybody has them mapped."""
+        cache = self.filled(tmp_path, limit=15_000)
+        run = [sys.executable, "-c", HAVE_IT_MAPPED, str(tmp_path)]
+        with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout.readline() == b"mapped\n"
+            cache.clear() if clear else cache.put("d", arrays_of("d"))
+            assert self.keys(cache) == (set() if clear else {"d"})
+            image, _ = other.communicate(b"\n")
+        assert image == arrays_of("c")["image"].tobytes()
+
+    def test_what_cannot_be_removed_is_told(self, tmp_path, monkeypatch):
+        cache = self.filled(tmp_path, limit=None)
+        monkeypatch.setattr(ImageCache, "_remove", lambda self, path: None)
+        with pytest.raises(StorageError, match=r"3 files in .* that cannot be removed"):
+            cache.clear()
+
     def test_without_a_limit_it_is_half_of_what_would_be_free_without_the_cache(self, tmp_path, monkeypatch):
         cache = self.filled(tmp_path, limit=None)
         size = cache.size_in_bytes
@@ -164,6 +184,16 @@ class TestSize:
         ImageCache(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["new.part"]
 
+
+HAVE_IT_MAPPED = """
+import sys
+from pathlib import Path
+from uvala.data.cache import ImageCache
+image = ImageCache(Path(sys.argv[1])).get("c")["image"]
+print("mapped", flush=True)
+sys.stdin.readline()
+sys.stdout.buffer.write(image.tobytes())
+"""
 
 WRITE_BEYOND_THE_LIMIT = """
 import resource, sys
@@ -227,3 +257,15 @@ class TestFolder:
         monkeypatch.delenv("UVALA_CACHE", raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert cache_folder() == tmp_path / "uvala"
+
+    def test_without_a_home_there_is_none_and_a_user_who_asks_hears_of_it(self, monkeypatch):
+        def homeless():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("UVALA_CACHE", raising=False)
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(Path, "home", homeless)
+        monkeypatch.setattr(sys, "platform", "linux")
+        assert open_cache() is None
+        with pytest.raises(StorageError, match="UVALA_CACHE"):
+            users_cache()

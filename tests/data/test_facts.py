@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import uvala.data.fingerprint
 from drawn import write_cells, write_discs, write_touching_squares
 from uvala.data.dataset import read_dataset
 from uvala.data.facts import Facts
@@ -53,9 +54,10 @@ def test_images_that_are_alike_correlate(tmp_path):
     assert read_dataset(folder).facts.likeness > 0.8 > different
 
 
-def test_a_bounded_number_of_pairs_is_looked_at(tmp_path):
+def test_a_bounded_number_of_pairs_is_looked_at(tmp_path, monkeypatch):
     dataset = read_dataset(write_discs(tmp_path / "data", count=9))
-    found = take_fingerprint(dataset, dataset.samples, most=4)
+    monkeypatch.setattr(uvala.data.fingerprint, "_MOST", 4)
+    found = take_fingerprint(dataset, dataset.samples)
     assert (found.images, found.objects.images) == (9, 4)
 
 

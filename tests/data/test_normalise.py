@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from uvala.data.normalisation import Normalisation
-from uvala.data.normalise import normalise, scale_of
+from uvala.data.normalise import denormalise, normalise, scale_of
 
 LIMIT = Normalisation().limit
 
@@ -66,3 +68,62 @@ def test_by_the_deviation_of_an_image_its_mean_becomes_0_and_its_variance_1():
     channels = normalise(image, settings).reshape(2, -1)
     np.testing.assert_allclose(channels.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(channels.std(axis=1), 1, atol=1e-5)
+
+
+class TestDeviation:
+    """Mean and spread of an image, without double precision copies of all of it."""
+
+    SETTINGS = Normalisation(by="image", levels="deviation")
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+    @pytest.mark.parametrize("shape", [(2, 700, 800), (1, 3, 600_000), (1, 600_000, 3), (2, 1, 1)], ids=str)
+    def test_is_that_of_numpy(self, dtype, shape):
+        image = (np.random.default_rng(0).random(shape) * 90 + 100).astype(dtype)
+        scale = scale_of(image, self.SETTINGS)
+        mean, spread = (getattr(image.astype(np.float64), kind)(axis=(1, 2)) for kind in ("mean", "std"))
+        np.testing.assert_allclose(scale.low, mean - spread, rtol=1e-12)
+        np.testing.assert_allclose(scale.high, mean + spread, rtol=1e-12)
+
+    def test_leaves_out_what_is_no_number(self):
+        image = np.full((2, 600, 600), np.nan, np.float32)
+        image[0, ::599, 7] = 2, 4
+        image[0, 5, 5] = np.inf
+        scale = scale_of(image, self.SETTINGS)
+        assert (scale.low, scale.high) == ((2.0, 0.0), (4.0, 0.0))
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_of_a_large_image_takes_less_memory_than_the_image(self, order):
+        image = np.zeros((1, 4000, 4000), np.uint8, order=order)
+        tracemalloc.start()
+        scale_of(image, self.SETTINGS)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < image.nbytes
+
+
+class TestBack:
+    """Normalised images in the numbers of their file again."""
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32])
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_what_was_normalised_comes_back(self, dtype, reverse):
+        image = np.random.default_rng(0).integers(0, 200, (3, 9, 8)).astype(dtype)
+        settings = Normalisation(low=(0, 10, 20), high=(200, 150, 100), limit=None, reverse_channels=reverse)
+        back = denormalise(normalise(image, settings)[None], settings, dtype)
+        assert back.dtype == dtype
+        np.testing.assert_allclose(back[0], image, rtol=0, atol=1e-4 if dtype is np.float32 else 0)
+
+    def test_a_constant_channel_comes_back(self):
+        settings = Normalisation(low=(5,), high=(5,))
+        image = np.full((1, 2, 2), 5, np.uint8)
+        np.testing.assert_array_equal(denormalise(normalise(image, settings), settings, np.uint8), image)
+
+    def test_integers_stay_in_their_range(self):
+        values = np.array([[[-9, 0.0039, 9]]], np.float32)
+        assert denormalise(values, Normalisation(low=(0,), high=(255,)), np.uint8).tolist() == [
+            [[0, 128, 255]]
+        ]
+
+    def test_all_floats_become_float32(self):
+        settings = Normalisation(low=(0,), high=(1,))
+        assert denormalise(np.zeros((1, 2, 2), np.float32), settings, np.float64).dtype == np.float32

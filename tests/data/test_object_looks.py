@@ -131,7 +131,7 @@ def test_of_a_large_mask_a_part_is_looked_at():
     classes[2990:2996, 700:706] = 1
     found = look(classes)
     assert found.areas.tolist() == [36]  # around a pixel of a class that is present
-    assert found.centres[1, 0] == pytest.approx(2993 / 3000 - 0.5)
+    assert found.centroids[1, 0] == pytest.approx(2993 / 3000 - 0.5)
 
 
 def test_facts_of_several_images_are_medians_and_percentiles_over_all_objects():

@@ -36,7 +36,7 @@ def term(request) -> Callable[[Comparison], Tensor]:
     config = LossConfig(**settings)
 
     def loss(compared: Comparison) -> Tensor:
-        count = compared.logits.shape[1]
+        count = max(2, compared.logits.shape[1])  # of one logit: background and foreground
         weighing = Weighing(
             classes=torch.tensor(config.class_weights[:count]) if config.class_weights else None,
             hard_share=config.hard_pixels,

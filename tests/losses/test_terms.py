@@ -91,6 +91,25 @@ class TestCrossEntropy:
             F.cross_entropy(logits, target, ignore_index=IGNORE, weight=weights),
         )
 
+    def test_class_weights_of_one_logit_are_those_of_background_and_foreground(self):
+        """The same as of two logits of which the first is 0: a softmax of these is the sigmoid of one."""
+        logits, target = random_batch(2)
+        weighing = Weighing(classes=torch.tensor([0.5, 3.0], dtype=torch.float64))
+        one = logits[:, 1:]
+        two = torch.cat([torch.zeros_like(one), one], dim=1)
+        expected = cross_entropy(compare(two, target), weighing=weighing)
+        assert_close(cross_entropy(compare(one, target), weighing=weighing), expected)
+        assert_close(focal_loss(compare(one, target), gamma=0, weighing=weighing), expected)
+
+    @pytest.mark.parametrize(("classes", "weights"), [(1, 3), (2, 1), (2, 3), (3, 2)])
+    def test_as_many_class_weights_as_classes_are_wanted(self, classes, weights):
+        logits, target = random_batch(classes)
+        compared = compare(logits, target.where(target == IGNORE, target.clamp(max=1)))
+        with pytest.raises(
+            ShapeError, match=f"found {weights} class weights? for {classes} logits?.*expected"
+        ):
+            cross_entropy(compared, weighing=Weighing(classes=torch.ones(weights)))
+
     def test_pixel_weights_make_a_weighted_mean(self):
         logits, target = saying(0.8), half_and_half()
         target[0, 3] = IGNORE

@@ -75,6 +75,39 @@ class TestMeasuring:
         assert measure_step(candidate, 0.0, CPU).fits
 
 
+class TestCompiler:
+    @pytest.fixture
+    def without(self, monkeypatch):
+        """torch.compile as it fails where there is no C++ compiler: at the first step, in several lines."""
+
+        def compiled(*args):
+            raise RuntimeError(
+                "backend='inductor' raised:\nInvalidCxxCompiler: no working C++ compiler\n\nhints"
+            )
+
+        monkeypatch.setattr(torch, "compile", lambda model, **options: compiled)
+
+    def test_that_fails_is_one_that_is_not_there(self, without):
+        cost = measure_step(replace(POCKET, compile=True), 0.0, CPU)
+        assert (cost.seconds, cost.fits) == (math.inf, False)
+        assert cost.trouble == "InvalidCxxCompiler: no working C++ compiler"
+
+    def test_that_fails_is_told_in_a_line_of_evidence(self, without):
+        prices = Prices(lambda *args: measure_step(*args, CPU), Machine(CPU, 2**30), 1.0)
+        prices.measure(replace(POCKET, compile=True), 0.0)
+        assert prices.evidence[0].endswith(
+            "compiled: torch.compile fails here (InvalidCxxCompiler: no working C++ compiler)"
+        )
+
+    def test_is_not_blamed_for_other_errors(self, monkeypatch):
+        def fail(*args):
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr("uvala.plan.probe.augment_batch", fail)
+        with pytest.raises(RuntimeError, match="a bug"):
+            measure_step(POCKET, 0.0, CPU)
+
+
 class TestPrices:
     @staticmethod
     def prices(left=10.0, memory=TWO_CORES.memory, probe=TWO_CORES.probe):
@@ -136,12 +169,3 @@ class TestMachine:
             look_at_machine(CPU, at_once=False),
         )
         assert first == second
-
-    def test_of_a_container_is_its_limit(self, tmp_path):
-        from uvala.plan.machine import _container
-
-        (tmp_path / "memory.max").write_text("4000\n")
-        (tmp_path / "memory.current").write_text("1500\n")
-        assert _container(tmp_path) == (4000, 1500)
-        (tmp_path / "memory.max").write_text("max\n")
-        assert _container(tmp_path)[0] > 2**60

@@ -174,6 +174,17 @@ class TestWords:
     def test_so_have_flips_and_turns(self, turn):
         assert len(augmentation_words(only(**{turn: True}), 3)) == 1
 
+    @pytest.mark.parametrize("change", ["scale", "contrast", "gain", "gamma", "low_resolution"])
+    def test_a_factor_that_is_always_one_is_no_change(self, change):
+        assert augmentation_words(only(**{change: (1.0, 1.0)}), 3) == []
+
+    def test_a_range_of_one_number_is_that_number(self):
+        config = only(scale=(0.5, 0.5), blur=(0.7, 0.7), low_resolution=(0.5, 0.5))
+        assert augmentation_words(config, 1) == [
+            ("Place and shape", "magnified 0.5 times (100%)"),
+            ("Light and sharpness", "blurred by 0.7 pixels (100%) and 50% of the resolution (100%)"),
+        ]
+
     def test_grey_images_have_no_tint(self):
         assert augmentation_words(only(colour=0.1), 1) == []
 

@@ -9,6 +9,7 @@ from drawn import write_discs
 from jobs import same, state, train, weights
 from uvala.errors import StorageError
 from uvala.training import keeper
+from uvala.training.checkpoint import State
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +91,9 @@ def test_a_slow_disk_is_written_to_less_often(tmp_path, monkeypatch):
     monkeypatch.setattr(keeper.time, "monotonic", lambda: now[0])
     kept = keeper.Keeper(RunFolder(tmp_path), World.alone(), Voice(EventLog(None)))
 
-    def slowly() -> bytes:
+    def slowly() -> State:
         now[0] += 3.0
-        return b""
+        return State({}, {})
 
     kept.keep(slowly, 1)
     now[0] += 200

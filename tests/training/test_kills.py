@@ -25,7 +25,7 @@ MORE = {
     "in a validation": ("uvala.training.validate.predict_outputs", 5),
     "while the best weights are written": ("uvala.runs.folder.write_bytes", 2),
     "between a validation and its checkpoint": ("uvala.training.loop.pack_state", 10),
-    "while a checkpoint is written": ("uvala.training.checkpoint.write_bytes", 9),
+    "while a checkpoint is written": ("uvala.training.checkpoint.write_with", 9),
     "before a file gets its name": ("os.replace", 12),
     "in the last validation": ("uvala.training.validate.predict_outputs", 9),
     "after the last step": ("uvala.training.loop.pack_state", 15),

@@ -2,7 +2,8 @@
 
 Samples mix in pairs: slots 0 and 1 of a step, 2 and 3, and so on. What a sample becomes is then a function of
 two generators, its own and its neighbour's, and as long as no pair is torn apart a step is the same on one
-process as on several. A last sample without a neighbour stays as it is.
+process as on several. A training therefore mixes even numbers alone (`require_pairs` refuses others); `mix`
+leaves the last of an odd number, which has no neighbour, as it is.
 """
 
 import math
@@ -31,7 +32,10 @@ def mixes(config: AugmentConfig) -> bool:
 
 
 def require_pairs(config: AugmentConfig, slots: range) -> None:
-    """ConfigError where samples are to be mixed and `slots`, those augmented together, tear a pair apart."""
+    """ConfigError where samples are to be mixed and `slots`, those augmented together, are not whole pairs.
+
+    So it is for any odd number, also on a single process: its last sample would never be mixed.
+    """
     if mixes(config) and (slots.start % 2 or len(slots) % 2):
         raise ConfigError(
             found=f"patches {slots.start} to {slots.stop - 1} of a step at a time, which mix in pairs",
@@ -45,7 +49,8 @@ def mix(images: Tensor, targets: Tensor, maps: Tensor, draws: Draws) -> tuple[Te
     """Each sample with a part of its neighbour, where `draws` says so.
 
     images: float [B, C, P, P]. targets: uint8 [B, P, P]. maps: float [B, M, P, P]. All three take the same
-    pixels. Objects are looked for on the CPU; there is a copy from the device where they are pasted.
+    pixels; the last of an odd B stays as it is. Objects are looked for on the CPU; there is a copy from the
+    device where they are pasted.
     """
     cut, paste = (draws.happens(change).tolist() for change in ("cutmix", "copy_paste"))
     parts: dict[int, Tensor] = {}

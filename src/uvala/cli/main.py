@@ -21,6 +21,7 @@ STARTED = time.monotonic() - _process_seconds()  # a budget counts from here, al
 import typer  # noqa: E402 - the clock starts first
 
 from uvala.cli import (  # noqa: E402
+    cache,
     check,
     compare,
     evaluate,
@@ -58,6 +59,7 @@ for module in (
     import_weights,
     export_weights,
     sample_data,
+    cache,
 ):
     app.command(module.NAME)(module.command)
 

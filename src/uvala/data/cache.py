@@ -2,8 +2,10 @@
 
 An entry is one file: arrays in the format of .npy, one after the other, and behind them their length and
 checksum. It is written under another name and then renamed, so that of two trainings which write the same
-entry one wins and neither sees half of it. Removing an entry takes nothing from those who have it mapped: on
-POSIX the file lives until the last of them is done, and on Windows it cannot be removed.
+entry one wins and neither sees half of it. Removing an entry takes nothing from those who have it mapped, in
+whatever process: on POSIX the file loses its name and lives until the last of them is done, and on Windows it
+cannot be removed. A network file system holds to this for one machine alone, so machines that share one need
+an UVALA_CACHE each.
 """
 
 import contextlib
@@ -22,7 +24,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "ImageCache", "cache_folder", "open_cache"]
+from uvala.errors import StorageError
+
+__all__ = ["Arrays", "ImageCache", "cache_folder", "open_cache", "users_cache"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -57,11 +61,27 @@ def open_cache(gigabytes: int | None = None, folder: Path | None = None) -> "Ima
     if gigabytes == 0:
         return None
     try:
-        folder = folder or cache_folder() / "images"
+        folder = folder or _images_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None
     return ImageCache(folder, None if gigabytes is None else gigabytes * 2**30)
+
+
+def users_cache() -> "ImageCache":
+    """The user's cache of decoded images, empty where nothing was kept yet; StorageError without a place."""
+    try:
+        return ImageCache(_images_folder())
+    except RuntimeError as error:
+        raise StorageError(
+            found="no home folder, where the cache would be",
+            expected="a folder for it",
+            fix="name one in the environment variable UVALA_CACHE",
+        ) from error
+
+
+def _images_folder() -> Path:
+    return cache_folder() / "images"
 
 
 class ImageCache:
@@ -136,6 +156,22 @@ class ImageCache:
     def size_in_bytes(self) -> int:
         """Bytes that all entries take."""
         return sum(size for _, size, _ in self._entries())
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        return sum(1 for _ in self._entries())
+
+    def clear(self) -> None:
+        """Remove all entries, but not what others are just writing; StorageError if some have to stay."""
+        for path, _, _ in list(self._entries()):
+            self._remove(path)
+        if left := self.entries:
+            raise StorageError(
+                found=f"{left} files in {self.folder} that cannot be removed",
+                expected="files of this user that no process has open",
+                fix="end the trainings that use them, and try again",
+            )
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_ENDING}"

@@ -12,29 +12,20 @@ from uvala.data.sample import Sample
 
 __all__ = ["take_fingerprint"]
 
-LOOKED_AT = 32
-"""Pairs that are looked at closely: percentiles of sizes are within a tenth or so by then."""
-
+_MOST = 32  # pairs that are looked at closely: percentiles of sizes are within a tenth or so by then
 SECONDS = 3.0
 _LEAST = 2  # pairs, however long they take
 
 
-def take_fingerprint(
-    dataset: Dataset,
-    samples: Sequence[Sample],
-    *,
-    seconds: float = SECONDS,
-    most: int = LOOKED_AT,
-    seed: int = 0,
-) -> Facts:
+def take_fingerprint(dataset: Dataset, samples: Sequence[Sample], *, seconds: float = SECONDS) -> Facts:
     """The facts of some samples, those of their objects included.
 
-    seconds: after which no other pair is looked at; then how many there were depends on the machine. most:
-    pairs that are looked at, drawn by `seed`.
+    The objects are those of some pairs, the same ones each time. seconds: after which no other pair is looked
+    at; then how many there were depends on the machine.
     """
     facts = dataset.facts_of(samples)
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(samples))[:most]
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(samples))[:_MOST]
     began = time.monotonic()
     looks: list[Look] = []
     for index in order:

@@ -1,10 +1,11 @@
 """Threads that prepare the next batches while the network is busy with this one."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from uvala.machine import processes, usable_cores
 
 __all__ = ["Prefetch", "loader_threads"]
 
@@ -20,8 +21,7 @@ def loader_threads(device: str) -> int:
     Beside a CPU one: what it prepares takes a few hundredths of the step, and every further thread would take
     a core from the step itself. Beside a GPU the cores have nothing else to do.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores //= max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # which torchrun's processes share
+    cores = usable_cores() // processes()
     return 1 if device == "cpu" else max(1, min(cores // 2, _MOST_THREADS))
 
 

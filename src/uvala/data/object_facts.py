@@ -7,7 +7,7 @@ images may be changed. It is measured in object_looks.py, on a few masks and ima
 from pydantic import Field
 
 from uvala.config import Config
-from uvala.data.class_places import Leaning
+from uvala.data.class_centroids import Leaning
 
 __all__ = ["ObjectFacts", "Three"]
 

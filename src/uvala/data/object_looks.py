@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from uvala.arrays import IGNORE, ClassMap, ImageArray, LabelMap
-from uvala.data.class_places import class_centres, leanings_of
+from uvala.data.class_centroids import class_centroids, leanings_of
 from uvala.data.object_facts import ObjectFacts, Three
 from uvala.instances.components import connected_components
 
@@ -30,8 +30,8 @@ class Look:
 
     areas, widths: float [N], of the objects. nearest: float [N], between centres; empty with one object.
     touching: how many of the N touch another; None where that cannot be known. pieces: int [K], connected
-    ones of each class. ridges: of each class, pairs (thickness, weight) [2, M]. centres: float [K, 2], see
-    `class_centres`.
+    ones of each class. ridges: of each class, pairs (thickness, weight) [2, M]. centroids: float [K, 2], see
+    `class_centroids`.
     """
 
     areas: NDArray[np.float64]
@@ -41,7 +41,7 @@ class Look:
     pieces: NDArray[np.int64]
     ridges: tuple[NDArray[np.float64], ...]
     noise: float
-    centres: NDArray[np.float64]
+    centroids: NDArray[np.float64]
 
 
 def look_at_pair(
@@ -55,7 +55,7 @@ def look_at_pair(
 
     Of more than 1024 rows or columns, 1024 are looked at, around a pixel of a class drawn from those present.
     """
-    centres = class_centres(classes, num_classes)
+    centroids = class_centroids(classes, num_classes)
     window = _window(classes, rng)
     classes = classes[window]
     numbered = labels is not None
@@ -73,7 +73,7 @@ def look_at_pair(
         pieces=pieces,
         ridges=_ridges(classes, depth, crest, num_classes, rng),
         noise=noise_of(image[(slice(None), *window)]),
-        centres=centres,
+        centroids=centroids,
     )
 
 
@@ -97,7 +97,7 @@ def gather_objects(looks: Sequence[Look]) -> ObjectFacts:
         ),
         pieces=tuple(np.median([look.pieces for look in looks], axis=0).tolist()),
         noise=float(np.median([look.noise for look in looks])),
-        leanings=leanings_of(look.centres for look in looks),
+        leanings=leanings_of(look.centroids for look in looks),
     )
 
 

@@ -18,7 +18,7 @@ from uvala.data.patch_config import PatchConfig
 from uvala.data.sample import Sample
 from uvala.data.store import ImageStore, StoredImage
 
-__all__ = ["ImageStore", "PatchSampler", "StoredImage", "Windows"]
+__all__ = ["PatchSampler", "Windows"]
 
 
 class Windows(NamedTuple):

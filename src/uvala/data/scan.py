@@ -1,6 +1,5 @@
 """One pass over all files of a data set: what each image and each mask holds, and which cannot be read."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from uvala.data.mask_facts import MaskFacts, look_at_mask, look_at_objects
 from uvala.data.sample import Sample
 from uvala.errors import ImageError
 from uvala.images.read import RawMask, Source, read_image, read_mask
+from uvala.machine import usable_cores
 
 __all__ = ["Problem", "Progress", "SampleFacts", "file_name", "scan"]
 
@@ -64,7 +64,7 @@ def scan(
         return _look(sample, root, channels, components=sample.name in counted)
 
     found = []
-    for facts in _in_threads(look, samples, workers or _cores()):
+    for facts in _in_threads(look, samples, workers or usable_cores()):
         found.append(facts)
         if progress is not None:
             progress(len(found), len(samples))
@@ -75,13 +75,6 @@ def file_name(source: Source, root: Path) -> str:
     """The file as its user would write it: relative to the data set, "#3" for page 3."""
     path = source.path.relative_to(root) if source.path.is_relative_to(root) else source.path
     return path.as_posix() if source.page is None else f"{path.as_posix()}#{source.page}"
-
-
-def _cores() -> int:
-    """Cores that this process may use, where the system says so."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _look(sample: Sample, root: Path, channels: int | None, *, components: bool) -> SampleFacts:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -23,7 +22,9 @@ from uvala.data.patch_places import Places, class_places, object_places
 from uvala.data.sample import Sample
 from uvala.data.target_config import TargetConfig
 from uvala.data.targets import Target, make_target, objects_of
+from uvala.data.wording import size
 from uvala.images.read import Source
+from uvala.machine import processes, usable_memory
 
 __all__ = ["ImageStore", "StoredImage", "memory_limit"]
 
@@ -31,7 +32,6 @@ _VERSION = 1  # of what `_arrays_of` makes; it rises when that changes
 _SMALL = 4 * 2**20  # bytes; smaller images are decoded about as fast as they are found in the cache
 _WORTH = 3 / 1e9  # seconds a byte: three times what reading it back from a disk takes
 _MOST_MAPPED = 16384  # a process may have some 65,000 mappings
-_GB = 2**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,15 +215,15 @@ class ImageStore:
         return self._digests[file]
 
     def _tell_where(self) -> None:
-        size = f"{self.expected / _GB:.1f} GB" if self.expected >= _GB else f"{self.expected / 2**20:.0f} MB"
+        images = f"the decoded images, about {size(self.expected)}"
         if self._fits:
-            self._tell("memory", f"the decoded images, about {size}, are kept in memory")
+            self._tell("memory", f"{images}, are kept in memory")
             return
-        limit = f"more than the {self.limit / _GB:.1f} GB of memory for them"
+        limit = f"more than the {size(self.limit)} of memory for them"
         if self.cache is not None:
-            self._tell("disk", f"the decoded images, about {size}, {limit}, go to {self.cache.folder}")
+            self._tell("disk", f"{images}, {limit}, go to {self.cache.folder}")
         else:
-            self._tell("none", f"the decoded images, about {size}, are {limit}: decoded again when needed")
+            self._tell("none", f"{images}, are {limit}: decoded again when needed")
 
     def _tell_trouble(self, cache: ImageCache, *, no_room: bool) -> None:
         if cache.damaged:
@@ -246,13 +246,5 @@ def _bytes_of(arrays: Arrays) -> int:
 
 def memory_limit() -> int:
     """Bytes of decoded images to keep in memory: a quarter of the memory that this process may use."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return 2 * _GB
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    # in a container the machine has more than the process may use
-    group = Path("/sys/fs/cgroup/memory.max")
-    if group.is_file() and (text := group.read_text().strip()).isdigit():
-        memory = min(memory, int(text))
-    # processes of one training on one machine share its memory; torchrun says how many there are
-    sharers = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    return memory // 4 // (int(sharers) if sharers.isdigit() and int(sharers) > 0 else 1)
+    # processes of one training on one machine share its memory
+    return usable_memory().whole // 4 // processes()

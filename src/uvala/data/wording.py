@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-__all__ = ["count", "hold", "name_some"]
+__all__ = ["count", "hold", "name_some", "size"]
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -20,3 +20,10 @@ def name_some(names: Iterable[object], most: int = 5) -> str:
     every = [str(name) for name in names]
     rest = len(every) - most
     return ", ".join(every[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def size(number: int) -> str:
+    """A number of bytes as "3.4 GB", "120 MB", "11 KB"; powers of 1024."""
+    if number >= 2**30:
+        return f"{number / 2**30:.1f} GB"
+    return f"{number / 2**20:.0f} MB" if number >= 2**20 else f"{number / 2**10:.0f} KB"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from uvala.arrays import ClassMap
-from uvala.data.class_places import Leaning, class_centres, leanings_of
+from uvala.data.class_centroids import Leaning, class_centroids, leanings_of
 
 __all__ = ["Orientation", "find_orientation", "orientation_of"]
 
@@ -24,7 +24,7 @@ class Orientation:
 
 def find_orientation(maps: Iterable[ClassMap], names: Sequence[str]) -> Orientation:
     """Whether some class keeps to one side of the image, from class maps [H, W] of any sizes."""
-    return orientation_of(leanings_of(class_centres(each, len(names)) for each in maps), names)
+    return orientation_of(leanings_of(class_centroids(each, len(names)) for each in maps), names)
 
 
 def orientation_of(leanings: Sequence[Leaning], names: Sequence[str]) -> Orientation:

@@ -3,19 +3,18 @@
 The patches go through the very functions that a training calls, with the generators of its first samples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from uvala.arrays import ImageArray
 from uvala.augment.config import AugmentConfig
 from uvala.augment.policy import augment_batch
 from uvala.augment.spatial import window_margin
 from uvala.data.dataset import Dataset
-from uvala.data.normalisation import Normalisation
-from uvala.data.patches import ImageStore, PatchSampler
+from uvala.data.normalise import denormalise
+from uvala.data.patches import PatchSampler
+from uvala.data.store import ImageStore
 from uvala.plan.schema import Plan
 from uvala.report.content import AugmentedPatch
 from uvala.report.sentences import listed, percent
@@ -25,6 +24,7 @@ __all__ = ["augmentation_words", "augmented_patches"]
 
 ROWS = 4  # patches, of as many images if there are
 VERSIONS = 5  # of each
+_SAME = (1.0, 1.0)  # the range of a factor that changes nothing
 
 
 def augmented_patches(dataset: Dataset, names: Sequence[str], plan: Plan) -> list[AugmentedPatch]:
@@ -53,7 +53,7 @@ def augmented_patches(dataset: Dataset, names: Sequence[str], plan: Plan) -> lis
         versions.append(augment_batch(windows, masks, maps, plan.augment, patch, generators)[:2])
     images, truths = (torch.stack(part, dim=1).numpy() for part in zip(*versions, strict=True))
     return [
-        AugmentedPatch(sample.name, _in_units_of_file(image, store[sample].scale, dataset.dtype), truth)
+        AugmentedPatch(sample.name, denormalise(image, store[sample].scale, dataset.dtype), truth)
         for sample, image, truth in zip(rows, images, truths, strict=True)
     ]
 
@@ -63,21 +63,6 @@ def _still(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     middle = (..., slice(margin, margin + patch), slice(margin, margin + patch))
     return windows[middle], masks[middle]
-
-
-def _in_units_of_file(
-    images: NDArray[np.float32], scale: Normalisation, dtype: str | np.dtype[np.generic]
-) -> ImageArray:
-    """Normalised images [N, C, P, P] in the numbers and the type of their file."""
-    kind = np.dtype(dtype)
-    if scale.reverse_channels:
-        images = images[:, ::-1]
-    low, high = (np.array(level, np.float64)[:, None, None] for level in (scale.low, scale.high))
-    half = np.where(high > low, (high - low) / 2, 1.0)
-    values = images * half + (low + high) / 2
-    if kind.kind in "ui":
-        values = values.round().clip(np.iinfo(kind).min, np.iinfo(kind).max)
-    return values.astype(np.float32 if kind.kind == "f" else kind)
 
 
 def augmentation_words(config: AugmentConfig, channels: int) -> list[tuple[str, str]]:
@@ -105,7 +90,8 @@ def _symmetries(config: AugmentConfig) -> Iterator[str]:
 def _geometry(config: AugmentConfig) -> Iterator[str]:
     if config.rotation:
         yield from _share(f"rotated by up to {config.rotation:g}°", config.rotation_probability)
-    yield from _share(f"magnified {_range(config.scale)} times", config.scale_probability)
+    if config.scale != _SAME:
+        yield from _share(f"magnified {_range(config.scale)} times", config.scale_probability)
     if config.shear:
         yield from _share(f"sheared by up to {config.shear:g}", config.shear_probability)
     if config.elastic:
@@ -113,21 +99,25 @@ def _geometry(config: AugmentConfig) -> Iterator[str]:
 
 
 def _light(config: AugmentConfig, channels: int) -> Iterator[str]:
-    yield from _share(f"contrast {_range(config.contrast)} times", config.contrast_probability)
-    yield from _share(f"all values {_range(config.gain)} times", config.gain_probability)
+    if config.contrast != _SAME:
+        yield from _share(f"contrast {_range(config.contrast)} times", config.contrast_probability)
+    if config.gain != _SAME:
+        yield from _share(f"all values {_range(config.gain)} times", config.gain_probability)
     if config.brightness:
         yield from _share("brighter or darker", config.brightness_probability)
     if config.colour and channels > 1:
         yield from _share("tinted", config.colour_probability)
-    yield from _share(f"gamma {_range(config.gamma)}", config.gamma_probability)
+    if config.gamma != _SAME:
+        yield from _share(f"gamma {_range(config.gamma)}", config.gamma_probability)
 
 
 def _sharpness(config: AugmentConfig) -> Iterator[str]:
     yield from _share(f"blurred by {_range(config.blur)} pixels", config.blur_probability)
     if config.sharpen:
         yield from _share("sharpened", config.sharpen_probability)
-    left = " to ".join(percent(share) for share in config.low_resolution)
-    yield from _share(f"{left} of the resolution", config.low_resolution_probability)
+    if config.low_resolution != _SAME:
+        left = _range(config.low_resolution, percent)
+        yield from _share(f"{left} of the resolution", config.low_resolution_probability)
     if config.noise:
         yield from _share("noise", config.noise_probability)
 
@@ -144,5 +134,5 @@ def _share(words: str, probability: float) -> Iterator[str]:
         yield f"{words} ({percent(probability)})"
 
 
-def _range(bounds: tuple[float, float]) -> str:
-    return f"{bounds[0]:g} to {bounds[1]:g}"
+def _range(bounds: tuple[float, float], words: Callable[[float], str] = "{:g}".format) -> str:
+    return " to ".join(dict.fromkeys(words(bound) for bound in bounds))

@@ -30,9 +30,11 @@ __all__ = [
     "case_pictures",
     "class_key",
     "css",
+    "embedded",
     "overlay_picture",
     "palette",
     "picture_keys",
+    "webp_below",
 ]
 
 SIDE = 512  # longest side of a picture: what a column of a laptop shows on a screen of double density
@@ -287,23 +289,32 @@ def _photo(rgb: Rgb, alt: str, side: int = SIDE) -> Picture:
     """`rgb`, no larger than `side`, in a number of bytes that fits its size."""
     limit = MOST_BYTES * side**2 // SIDE**2
     small = _shrink(rgb, side)
-    for quality in QUALITIES:
-        content = encode_webp(small, quality)
-        if len(content) <= limit:
-            return _picture("webp", content, small, alt)
-    # Pure grain, of which nobody wants to see each pixel.
-    small = _shrink(rgb, side // 2)
-    return _picture("webp", encode_webp(small, QUALITIES[1]), small, alt)
+    content = webp_below(small, limit, QUALITIES)
+    if len(content) > limit:  # pure grain, of which nobody wants to see each pixel
+        small = _shrink(rgb, side // 2)
+        content = encode_webp(small, QUALITIES[-1])
+    return embedded("webp", content, small, alt)
 
 
 def _flat(rgb: Rgb, alt: str) -> Picture:
     """A picture of few colours: PNG keeps its edges, and is smaller unless there are edges everywhere."""
     small = _shrink(rgb, SIDE)
     content = encode_png(small)
-    return _picture("png", content, small, alt) if len(content) <= MOST_BYTES else _photo(rgb, alt)
+    return embedded("png", content, small, alt) if len(content) <= MOST_BYTES else _photo(rgb, alt)
 
 
-def _picture(kind: str, content: bytes, rgb: Rgb, alt: str) -> Picture:
+def webp_below(rgb: Rgb, limit: int, qualities: Sequence[int]) -> bytes:
+    """`rgb` as WebP in the first of some qualities that takes at most `limit` bytes, or else in the last."""
+    content = b""
+    for quality in qualities:
+        content = encode_webp(rgb, quality)
+        if len(content) <= limit:
+            break
+    return content
+
+
+def embedded(kind: str, content: bytes, rgb: Rgb, alt: str) -> Picture:
+    """An encoded picture of `rgb` as part of the page. kind: png, webp."""
     uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return Picture(uri, Size(rgb.shape[0], rgb.shape[1]), alt)
 

@@ -1,6 +1,5 @@
 """A contact sheet of augmented patches: one row each, as it is on the left, changed versions beside it."""
 
-import base64
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +8,8 @@ from PIL import Image as Pillow
 
 from uvala.arrays import ClassMap, Size
 from uvala.images.display import lay_over, to_display
-from uvala.images.write import encode_webp
 from uvala.report.content import AugmentedPatch
-from uvala.report.pictures import Colour, Picture
+from uvala.report.pictures import Colour, Picture, embedded, webp_below
 
 __all__ = ["contact_sheet", "first_column"]
 
@@ -39,13 +37,8 @@ def contact_sheet(patches: Sequence[AugmentedPatch], colours: Colour) -> Picture
         for column, photo in enumerate(np.split(strip, len(patch.images), axis=1)):
             left = _left(column)
             sheet[top : top + CELL, left : left + CELL] = _cell(photo, patch.truths[column], colours)
-    content = b""
-    for quality in QUALITIES:
-        content = encode_webp(sheet, quality)
-        if len(content) <= MOST_BYTES:
-            break
-    uri = f"data:image/webp;base64,{base64.b64encode(content).decode()}"
-    return Picture(uri, Size(*sheet.shape[:2]), "patches as they are and as the training changes them")
+    content = webp_below(sheet, MOST_BYTES, QUALITIES)
+    return embedded("webp", content, sheet, "patches as they are and as the training changes them")
 
 
 def first_column(columns: int) -> float:

@@ -6,24 +6,26 @@ optimiser's moments. In its header: `Progress`, and a checksum over the tensors.
 
 import json
 import struct
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from uvala.errors import RunError, UvalaError
-from uvala.files import storage_errors, write_bytes
+from uvala.files import storage_errors, write_with
 from uvala.log import Event
 from uvala.runs.folder import RunFolder
 from uvala.training.progress import Progress
+from uvala.training.tensor_file import checksum, write_tensors
 
 __all__ = [
     "Progress",
+    "State",
     "events_to_keep",
     "newest_state",
     "pack_state",
@@ -33,13 +35,26 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a checkpoint holds. The tensors are those of the training itself, valid until its next step."""
+
+    tensors: Mapping[str, Tensor]
+    about: Mapping[str, str]
+
+    def write(self, stream: IO[bytes]) -> None:
+        """Write it as safetensors, a tensor at a time, with a checksum in the header."""
+        # the header comes first, so the tensors are gone through twice: cheaper than to hold copies of them
+        write_tensors(stream, self.tensors, {**self.about, "checksum": str(checksum(self.tensors))})
+
+
 def pack_state(
     models: Mapping[str, nn.Module],
     good: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
     progress: Progress,
-) -> bytes:
-    """The content of a checkpoint.
+) -> State:
+    """The content of a checkpoint, of which nothing is copied yet.
 
     models: networks by a name of your choice, without a dot, but for "good" and "optimiser". good: a state
     dict to fall back on.
@@ -51,22 +66,17 @@ def pack_state(
         for key, value in values.items():
             if value is not None:  # the momentum of SGD before its first step
                 tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
-    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    metadata = {
-        "progress": progress.model_dump_json(),
-        "groups": json.dumps(moments["param_groups"]),
-        "checksum": str(_checksum(plain)),
-    }
-    return save(plain, metadata)
+    about = {"progress": progress.model_dump_json(), "groups": json.dumps(moments["param_groups"])}
+    return State(tensors, about)
 
 
-def write_state(run: RunFolder, content: bytes) -> None:
-    """Keep `content` as the newest checkpoint, and the one before as the previous; StorageError.
+def write_state(run: RunFolder, state: State) -> None:
+    """Keep `state` as the newest checkpoint, and the one before as the previous; StorageError.
 
     Whenever this is cut off, what was written last lies whole in one of the three places.
     """
     fresh, newest, previous = _places(run)
-    write_bytes(fresh, content)
+    write_with(fresh, state.write)
     with storage_errors(newest):
         if newest.is_file():
             newest.replace(previous)
@@ -156,7 +166,7 @@ def _places(run: RunFolder) -> tuple[Path, Path, Path]:
 
 def _check(content: bytes) -> None:
     """ValueError or SafetensorError unless the content is as it was written."""
-    if _metadata(content).get("checksum") != str(_checksum(load(content))):
+    if _metadata(content).get("checksum") != str(checksum(load(content))):
         raise ValueError("its checksum is wrong")
 
 
@@ -173,14 +183,6 @@ def _below(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors that were packed under a name, by their own names."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    total = 0
-    for key in sorted(tensors):
-        numbers = tensors[key].reshape(-1).view(torch.uint8).numpy()
-        total = zlib.crc32(numbers.data, zlib.crc32(key.encode(), total))
-    return total
 
 
 def _lay_out_like_weights(optimiser: torch.optim.Optimizer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from uvala.data.patches import ImageStore
+from uvala.data.store import ImageStore
 from uvala.training.alarm import likely_cause
 from uvala.training.job import Job
 from uvala.training.pace import Pace
@@ -61,7 +61,7 @@ class Judge:
         best = before is None or found.score >= before
         if best:
             if job.world.is_main:
-                job.run.write_weights(model.state_dict(), step=progress.step)
+                job.run.write_weights(model.state_dict(), step=progress.step, chosen=not extra)
             self.good = copied(model)
             changes |= {
                 "best_step": progress.step,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from uvala.errors import StorageError
 from uvala.runs.folder import RunFolder
-from uvala.training.checkpoint import newest_state, write_state
+from uvala.training.checkpoint import State, newest_state, write_state
 from uvala.training.distributed import World
 from uvala.training.voice import Voice
 
@@ -40,7 +40,7 @@ class Keeper:
                 self.say("warning", step=0, text=warning)
         return self.world.share(content)
 
-    def keep(self, pack: Callable[[], bytes], step: int) -> None:
+    def keep(self, pack: Callable[[], State], step: int) -> None:
         """Write what `pack` makes as the checkpoint of `step`.
 
         A disk that is full or gone is told of once and ends no training: it may have room again.

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from uvala.augment.spatial import window_margin
 from uvala.data.cache import open_cache
 from uvala.data.loader import Prefetch, loader_threads
-from uvala.data.patches import ImageStore, PatchSampler
+from uvala.data.patches import PatchSampler
+from uvala.data.store import ImageStore
 from uvala.plan.probe import autocast_dtype
 from uvala.training.average import WeightAverage
 from uvala.training.checkpoint import pack_state, unpack_state

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from uvala.arrays import IGNORE
-from uvala.data.patches import ImageStore, StoredImage
 from uvala.data.sample import Sample
+from uvala.data.store import ImageStore, StoredImage
 from uvala.metrics.pixels import confusion_matrix, dice
 from uvala.runs.card import NetworkCard
 from uvala.runs.inference import Outputs, predict_outputs

@@ -1,4 +1,4 @@
-"""Where in the image each class lies: whether sky keeps to the top, and a scale bar to the left."""
+"""Centroids of classes, in an image and over many: whether sky keeps to the top, a scale bar to the left."""
 
 from collections.abc import Iterable
 
@@ -9,21 +9,21 @@ from pydantic import Field
 from uvala.arrays import IGNORE, ClassMap
 from uvala.config import Config
 
-__all__ = ["Leaning", "class_centres", "leanings_of"]
+__all__ = ["Leaning", "class_centroids", "leanings_of"]
 
 
 class Leaning(Config):
-    """Where a class lies, over some images; offsets of its centre in image heights and widths."""
+    """Where a class lies, over some images; offsets of its centroid in image heights and widths."""
 
     images: int = Field(ge=0, description="images that hold the class")
-    down: float = Field(description="mean offset of its centre from the image's, downwards")
+    down: float = Field(description="mean offset of its centroid from the image's centre, downwards")
     down_agreement: float = Field(ge=0, le=1, description="share of images that lie on that side")
-    right: float = Field(description="mean offset of its centre from the image's, to the right")
+    right: float = Field(description="mean offset of its centroid from the image's centre, to the right")
     right_agreement: float = Field(ge=0, le=1, description="share of images that lie on that side")
 
 
-def class_centres(classes: ClassMap, num_classes: int) -> NDArray[np.float64]:
-    """Centre of each class relative to the image's centre, in image sizes [K, 2] (y, x); NaN where absent."""
+def class_centroids(classes: ClassMap, num_classes: int) -> NDArray[np.float64]:
+    """Centroid of each class from the image's centre, in image sizes, [K, 2] (y, x); NaN where absent."""
     height, width = classes.shape
     known = classes != IGNORE
     rows = np.broadcast_to(((np.arange(height) + 0.5) / height - 0.5)[:, None], classes.shape)[known]
@@ -36,9 +36,9 @@ def class_centres(classes: ClassMap, num_classes: int) -> NDArray[np.float64]:
     return np.stack([y, x], axis=1) / pixels[:, None]
 
 
-def leanings_of(centres: Iterable[NDArray[np.float64]]) -> tuple[Leaning, ...]:
-    """The leaning of each class from its centres [K, 2] in some images, one at least."""
-    of_class = np.stack(list(centres), axis=1)  # [K, N, 2]
+def leanings_of(centroids: Iterable[NDArray[np.float64]]) -> tuple[Leaning, ...]:
+    """The leaning of each class from its centroids [K, 2] in some images, one at least."""
+    of_class = np.stack(list(centroids), axis=1)  # [K, N, 2]
     return tuple(_leaning(offsets[np.isfinite(offsets[:, 0])]) for offsets in of_class)
 
 
