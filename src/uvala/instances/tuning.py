@@ -25,7 +25,7 @@ Score = Callable[[Sequence[LabelMap], Sequence[LabelMap]], float]
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _GRIDS: dict[str, tuple[float, ...]] = {
     "threshold": _THRESHOLDS,
-    "seed_threshold": (*_THRESHOLDS, 0.95),
+    "seed_threshold": (*_THRESHOLDS, 0.95, 0.98),
     "seed_depth": (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0),
     "smoothing": (0.0, 1.0, 2.0, 4.0),
 }
