@@ -1,5 +1,7 @@
 """What is kept of weights that a training begins from, and what is new."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from torch.testing import assert_close
 import uvala
 from drawn import write_discs
 from trainings import train_quickly
-from uvala.api.fine_tuning import Source, read_source, start_from
+from uvala.api.fine_tuning import Source, read_source, seen_before, start_from
 from uvala.data.dataset import read_dataset
 from uvala.data.normalisation import Normalisation
 from uvala.errors import ConfigError, RunError
@@ -175,6 +177,12 @@ class TestTraining:
         assert tuned.card.training.start == "the weights of run"
         assert "# the network of run\nname = " in tuned.folder.plan_path.read_text()
 
+    def test_takes_a_third_of_the_rate_for_fresh_weights(self, tuned, disc_run):
+        """Both have batches of 4."""
+        fresh, given = (run.plan.optimiser.learning_rate for run in (disc_run, tuned))
+        assert given == pytest.approx(fresh / 3, rel=0.02)
+        assert "# the weights are good already: a third of" in tuned.folder.plan_path.read_text()
+
     def test_is_scored_before_its_first_step(self, tuned):
         steps = [e["step"] for e in read_events(tuned.folder.log_path) if e["event"] == "validation"]
         assert steps[0] == 0
@@ -228,6 +236,58 @@ class TestTraining:
         )
         assert run.card.network.name == "pytorch_unet"
         assert run.card.network.in_channels == 1
+
+
+class TestImagesThatWereTrainedOn:
+    """Weights that have seen an image are scored too well on it."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def again(cls, disc_data, disc_run, tmp_path_factory):
+        """The discs once more, renamed, with four images held out of which the run has seen three."""
+        folder = tmp_path_factory.mktemp("again")
+        data = shutil.copytree(disc_data, folder / "data")
+        for path in data.glob("*/*.png"):
+            path.rename(path.with_name(f"new-{path.name}"))
+        split = disc_run.folder.split
+        test, val = (split.val[0], *split.train[:2]), split.train[2:3]
+        lists = {"test": [f"new-{name}" for name in test], "val": [f"new-{name}" for name in val]}
+        (folder / "split.json").write_text(json.dumps(lists))
+        options = {"steps": 2, "model": None, "start": disc_run.path, "split": folder / "split.json"}
+        return train_quickly(data, folder / "run", **options)
+
+    SENTENCE = (
+        "run was trained on 1 of the 1 validation images and 2 of the 3 test images: the scores of these are "
+        "too good"
+    )
+
+    def test_are_told_in_log_card_and_report(self, again):
+        warnings = [e["text"] for e in read_events(again.folder.log_path) if e["event"] == "warning"]
+        assert self.SENTENCE in warnings
+        assert again.card.data.notes[0] == self.SENTENCE
+        assert self.SENTENCE in again.report.read_text()
+
+    def test_are_told_after_a_resume_too(self, again, tmp_path):
+        shutil.copytree(again.path, tmp_path / "run")
+        run = uvala.train(tmp_path / "run", resume=True, settings={"length.steps": 4})
+        assert self.SENTENCE in run.report.read_text()
+
+    def test_of_folds_all_that_is_not_held_out_counts(self, disc_data, disc_run):
+        split = disc_run.folder.split
+        seen = len(split.train)
+        text = seen_before(read_source(disc_run.path), read_dataset(disc_data), split, folds=3)
+        assert text.startswith(f"run was trained on {seen} of the 12 validation images:")
+
+    def test_with_the_same_split_there_are_none(self, disc_data, disc_run):
+        split = disc_run.folder.split
+        assert seen_before(read_source(disc_run.path), read_dataset(disc_data), split, folds=1) == ""
+
+    def test_of_a_file_nobody_knows(self, disc_data, disc_run, tmp_path):
+        model = create_model("pytorch_unet", in_channels=1, num_classes=2, width=4)
+        torch.save(uvala.to_peer("milesial", model), tmp_path / "theirs.pth")
+        source = read_source(tmp_path / "theirs.pth")
+        assert not source.trained_on
+        assert seen_before(source, read_dataset(disc_data), disc_run.folder.split, folds=3) == ""
 
 
 def test_a_checkpoint_brings_the_scale_of_its_project(tmp_path):

@@ -1,5 +1,6 @@
 """Cross-validation: a run of runs."""
 
+import json
 import shutil
 import signal
 
@@ -9,9 +10,25 @@ import pytest
 import uvala
 from drawn import discs, write_discs
 from trainings import train_quickly
-from uvala.errors import BudgetError, DataError, RunError, SplitError
+from uvala.api.fold_times import (
+    folds_of,
+    has_begun,
+    is_finished,
+    lengthen_folds,
+    seconds_for_fresh,
+    used_by_folds,
+)
+from uvala.api.lengthening import lengthened
+from uvala.api.resuming import used_by
+from uvala.config import override
+from uvala.data.dataset import read_dataset
+from uvala.errors import BudgetError, ConfigError, DataError, RunError, SplitError
 from uvala.evaluation.scores import Scores
-from uvala.log import read_events
+from uvala.log import EventLog, read_events
+from uvala.plan.budget import Clock
+from uvala.plan.schema import write_plan
+from uvala.runs.folder import RunFolder
+from uvala.training.checkpoint import read_progress
 
 FOLDS = 3
 IMAGE = discs(seed=50)[0]
@@ -141,6 +158,200 @@ class TestStopped:
         assert fold.card.training.finished
         steps = [e["step"] for e in read_events(fold.folder.log_path) if e["event"] == "validation"]
         assert steps == [3, 6, 9, 12]
+
+
+def test_folds_stay_what_they_were_when_the_folder_changes(stopped, data, tmp_path):
+    """A copy of an image is another group: drawn again, the folds would be others."""
+    other = shutil.copytree(data, tmp_path / "data")
+    for kind in ("images", "masks"):
+        shutil.copyfile(other / kind / "03.png", other / kind / "copy.png")
+    shutil.copytree(stopped.path, tmp_path / "run")
+    run = uvala.train(other, out=tmp_path / "run", resume=True)
+    validated = [name for fold in run.folder.members for name in fold.split.val]
+    assert sorted(validated) == [f"{n:02d}.png" for n in range(9)]
+
+
+def test_folds_of_an_older_run_stay_as_they_began(stopped, tmp_path):
+    path = shutil.copytree(stopped.path, tmp_path / "run")
+    (path / "folds.json").unlink()
+    for name in ("fold-1", "fold-2"):
+        split = json.loads((path / name / "split.json").read_text())
+        split["val"], split["train"] = split["val"][:2], [*split["train"], *split["val"][2:]]
+        (path / name / "split.json").write_text(json.dumps(split))
+    run = uvala.train(path, resume=True)
+    scored = {image.name for image in Scores.from_json(run.folder.scores_path).images}
+    trained = {*run.folder.members[0].split.train, *run.folder.members[1].split.train}
+    assert len(scored) == 2 + 2 + 3
+    assert not trained - {f"{n:02d}.png" for n in range(9)}
+
+
+def stop_at(kind, fold):
+    """A listener that asks for a stop at the first event of that kind in that fold."""
+    place, asked = 0, False
+
+    def stop(event):
+        nonlocal place, asked
+        place = event.get("number", place) if event["event"] == "fold" else place
+        if place == fold and event["event"] == kind and not asked:
+            asked = True
+            signal.raise_signal(signal.SIGINT)
+
+    return stop
+
+
+class TestStoppedWhileAFoldIsScored:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, data, tmp_path_factory):
+        out = tmp_path_factory.mktemp("scored") / "run"
+        return train_quickly(data, out, steps=2, folds=2, listener=stop_at("scoring", fold=1))
+
+    def test_no_other_fold_begins(self, run):
+        assert not (run.path / "fold-2").exists()
+        assert not run.card.training.finished
+
+    def test_the_fold_itself_is_finished(self, run):
+        assert uvala.load_run(run.path / "fold-1").card.training.finished
+        assert len(run.folder.members) == 1
+
+    def test_the_report_says_what_is_missing(self, run):
+        text = "missing from the mean of 2 folds: fold-2 (not begun)"
+        assert text in run.report.read_text()
+
+
+class TestStoppedBeforeAFirstValidation:
+    """Nothing has chosen the weights of such a fold."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, data, tmp_path_factory):
+        out = tmp_path_factory.mktemp("early") / "run"
+        return train_quickly(data, out, steps=4, folds=2, listener=stop_at("fold", fold=2))
+
+    def test_the_fold_is_no_member(self, run):
+        assert (run.path / "fold-2/model.safetensors").is_file()
+        assert [each.path.name for each in run.folder.members] == ["fold-1"]
+        assert len(run.predictor.members) == 1
+
+    def test_only_images_of_the_others_are_scored(self, run):
+        scored = {image.name for image in Scores.from_json(run.folder.scores_path).images}
+        assert scored == {*uvala.load_run(run.path / "fold-1").folder.split.val}
+
+    def test_the_report_says_so(self, run):
+        text = "missing from the mean of 2 folds: fold-2 (stopped before its first validation)"
+        assert text in run.report.read_text()
+
+    def test_after_a_resume_it_is_one(self, run, tmp_path):
+        whole = uvala.train(shutil.copytree(run.path, tmp_path / "run"), resume=True)
+        assert len(whole.folder.members) == 2
+        assert "missing from the mean" not in whole.report.read_text()
+
+    def test_of_the_first_fold_there_are_no_scores(self, data, tmp_path):
+        said = []
+        stop = stop_at("fold", fold=1)
+        run = train_quickly(
+            data, tmp_path / "run", steps=2, folds=2, listener=lambda e: (said.append(e), stop(e))
+        )
+        assert not run.folder.scores_path.exists()
+        assert said[-1]["event"] == "warning"
+        assert "fold-1 (stopped before its first validation), fold-2 (not begun)" in said[-1]["text"]
+        with pytest.raises(RunError, match="none of whose 2 folds has chosen its weights yet"):
+            run.predict(IMAGE)
+        assert uvala.train(run.path, resume=True).card.training.finished
+
+
+@pytest.fixture
+def longer(folded, tmp_path, monkeypatch):
+    """Of the three finished folds a copy, and a function that gives it so many seconds more."""
+    monkeypatch.setattr("uvala.api.fold_times.page_seconds", lambda: 4.0)  # ten seconds for two pages
+    run = RunFolder(shutil.copytree(folded.path, tmp_path / "run"))
+    return run, lambda more: lengthen(run, more)
+
+
+def lengthen(run, more):
+    """Give a run so many seconds on top of those it has used; the log is left alone."""
+    dataset, used = read_dataset(run.card.data.path), used_by_folds(run)
+    plan = lengthened(run.plan, {}, used + more, used)
+    before, clock = (Clock(each.length.budget, used=used) for each in (run.plan, plan))
+    return lengthen_folds(run, dataset, plan, before, clock, EventLog(None))
+
+
+def with_budget(run, seconds):
+    """Let the plan of a run be one by the clock."""
+    length = {"length.budget": seconds, "length.steps": None}
+    write_plan(run.plan_path, override(run.plan, length, where="the plan"), {})
+
+
+def fresh_fold(run):
+    """Seconds for a fold that has not begun, when all others have used theirs."""
+    begun = [fold for fold in folds_of(run) if has_begun(fold) and not is_finished(fold)]
+    promised = sum(fold.plan.length.budget - used_by(fold, read_progress(fold)) for fold in begun)
+    clock = Clock(run.plan.length.budget, used=used_by_folds(run))
+    return seconds_for_fresh(run, read_dataset(run.card.data.path), clock, promised=promised)
+
+
+class TestLengthened:
+    def test_each_gets_the_same_and_the_end_keeps_time(self, longer):
+        run, give = longer
+        used = [used_by(fold, read_progress(fold)) for fold in folds_of(run)]
+        give(600.0)
+        more = [fold.plan.length.budget - each for fold, each in zip(folds_of(run), used, strict=True)]
+        assert max(more) - min(more) < 0.2
+        assert 0.7 * 600 < sum(more) < 600 - 10
+
+    def test_too_little_for_each_is_refused(self, longer):
+        run, give = longer
+        with pytest.raises(BudgetError, match=r"at least 10 s more for each.*--budget \d+s or more"):
+            give(20.0)
+        assert run.card.training.finished
+        assert run.plan.length.steps == 8
+
+    def test_folds_with_steps_to_go_are_refused(self, stopped):
+        with pytest.raises(ConfigError, match="2 still have steps to go"):
+            lengthen(stopped.folder, 600.0)
+
+    def test_none_gets_less_than_it_had(self, stopped, tmp_path):
+        """Of 6000 seconds the second fold still has most of its 3000, and the third would get the rest."""
+        run = RunFolder(shutil.copytree(stopped.path, tmp_path / "run"))
+        for each, seconds in ((run, 6000.0), (folds_of(run)[1], 3000.0)):
+            with_budget(each, seconds)
+        used, third = used_by_folds(run), fresh_fold(RunFolder(run.path))
+        with pytest.raises(BudgetError, match="go on without more time: uvala train --resume"):
+            lengthen(RunFolder(run.path), 5000.0 - used)
+        longer = lengthen(RunFolder(run.path), 9000.0 - used)
+        assert 3900 < folds_of(longer)[1].plan.length.budget < 4000
+        assert third + 900 < fresh_fold(longer) < third + 1000
+
+    def test_a_resume_goes_on_with_what_was_cut_off(self, longer):
+        run, give = longer
+        give(600.0)
+        began = []
+        stop = stop_at("fold", fold=1)
+        resumed = uvala.train(
+            run.path,
+            resume=True,
+            listener=lambda e: (began.append(e["number"]) if e["event"] == "fold" else None, stop(e)),
+        )
+        assert began == [1]
+        assert not resumed.card.training.finished
+        assert not any(fold.card.training.finished for fold in folds_of(run))
+        assert len(resumed.folder.members) == FOLDS
+
+    @pytest.mark.slow  # two folds by the clock
+    def test_ends_in_its_time(self, data, tmp_path, monkeypatch):
+        monkeypatch.setattr("uvala.api.fold_times.LEAST", 5.0)
+        train_quickly(data, tmp_path / "run", steps=2, folds=2)
+        run = uvala.train(tmp_path / "run", resume=True, budget="+30s")
+        assert run.card.training.finished
+        assert run.card.training.seconds <= run.plan.length.budget + 2
+
+
+def test_a_resume_on_a_device_that_is_not_there_changes_nothing(folded, tmp_path):
+    path = shutil.copytree(folded.path, tmp_path / "run")
+    files = {each: each.read_bytes() for each in path.rglob("*.*") if each.is_file()}
+    with pytest.raises(RunError, match="cuda:99"):
+        uvala.train(path, resume=True, budget="+10m", device="cuda:99")
+    assert files == {each: each.read_bytes() for each in path.rglob("*.*") if each.is_file()}
 
 
 def test_what_goes_wrong_in_one_leaves_the_others(data, tmp_path):

@@ -7,11 +7,11 @@ import pytest
 
 import uvala
 from trainings import train_quickly
-from uvala.api.lengthening import lengthen, lengthened, time_on_top
+from uvala.api.lengthening import lengthen, lengthened, refuse_less_than_done, time_on_top
 from uvala.errors import BudgetError, ConfigError, RunError
 from uvala.log import EventLog, read_events
 from uvala.plan.schema import LengthConfig, Plan
-from uvala.training.checkpoint import read_progress
+from uvala.training.checkpoint import Progress, read_progress
 
 PLAN = Plan(length=LengthConfig(budget=600.0))
 
@@ -99,6 +99,38 @@ def test_one_by_more_steps_that_was_cut_off_can_be_gone_on_with(disc_data, tmp_p
 
 
 class TestRefused:
+    @pytest.mark.parametrize(
+        ("length", "told"),
+        [
+            ({"length.steps": 5}, r"length\.steps = 5, with 80 steps done.*to 81 or more"),
+            ({"length.steps": 79}, r"length\.steps = 79, with 80 steps done"),
+        ],
+        ids=str,
+    )
+    def test_fewer_steps_than_are_done(self, disc_run, length, told):
+        with pytest.raises(ConfigError, match=told):
+            uvala.train(disc_run.path, resume=True, settings=length)
+
+    def test_as_many_steps_as_were_done_when_it_was_stopped(self):
+        plan, shorter = (Plan(length=LengthConfig(steps=steps)) for steps in (9, 6))
+        with pytest.raises(ConfigError, match="with 6 steps done"):
+            refuse_less_than_done(plan, shorter, Progress(step=6, share=6 / 9))
+        refuse_less_than_done(plan, shorter, Progress(step=5, share=5 / 9))
+        refuse_less_than_done(plan, plan, Progress(step=9, share=1))  # cut off before its scores
+
+    def test_fewer_epochs_than_are_done(self):
+        plan, shorter = (Plan(length=LengthConfig(epochs=epochs)) for epochs in (10, 4))
+        with pytest.raises(ConfigError, match=r"length\.epochs = 4, with 5 epochs done.*to 6 or more"):
+            refuse_less_than_done(plan, shorter, Progress(step=50, share=0.5))
+        refuse_less_than_done(plan, shorter, Progress(step=30, share=0.3))
+
+    def test_a_device_that_is_not_there_before_anything_is_written(self, disc_run, tmp_path):
+        path = shutil.copytree(disc_run.path, tmp_path / "run")
+        files = {each: each.read_bytes() for each in path.rglob("*") if each.is_file()}
+        with pytest.raises(RunError, match="cuda:99"):
+            uvala.train(path, resume=True, settings={"length.steps": 99}, device="cuda:99")
+        assert files == {each: each.read_bytes() for each in path.rglob("*") if each.is_file()}
+
     def test_a_finished_training_without_more_time(self, disc_run):
         with pytest.raises(RunError, match=r"whose training is finished.*--budget \+10m"):
             uvala.train(disc_run.path, resume=True)

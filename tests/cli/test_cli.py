@@ -23,7 +23,7 @@ def uvala(*arguments, check: int | None = None) -> subprocess.CompletedProcess:
 
 def test_help_lists_the_commands():
     text = uvala("--help", check=0).stdout
-    for command in ("train", "predict", "evaluate", "check", "sample-data", "models"):
+    for command in ("train", "predict", "evaluate", "check", "sample-data", "models", "cache"):
         assert f"\n  {command} " in text
 
 

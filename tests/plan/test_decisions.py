@@ -14,11 +14,21 @@ from uvala.data.fingerprint import take_fingerprint
 from uvala.errors import ConfigError
 from uvala.plan.budget import Clock
 from uvala.plan.planner import make_plan
+from uvala.plan.probe import StepCost
 from uvala.plan.schema import Plan, plan_values
 from uvala.plan.work import Candidate, work_of
 
 BUDGETS = (60, 120, 600, 1800, 7200, 5 * 86400)
 MACHINES = ["slow cpu", "two cores", "gpu", "small gpu"]
+
+
+class WithoutCompiler(FakeMachine):
+    """A machine on which torch.compile fails."""
+
+    def probe(self, candidate: Candidate, seconds: float) -> StepCost:
+        if candidate.compile:
+            return StepCost(math.inf, trouble="no C++ compiler")
+        return super().probe(candidate, seconds)
 
 
 class Data:
@@ -39,7 +49,7 @@ class Data:
         other.facts = self.facts.model_copy(update={"objects": seen})
         return other
 
-    def plan(self, fake=TWO_CORES, budget=600, pixels_after=0, **settings):
+    def plan(self, fake=TWO_CORES, budget=600, pixels_after=0, given=False, **settings):
         length = {} if any(path.startswith("length.") for path in settings) else {"length.budget": budget}
         return make_plan(
             self.dataset,
@@ -51,6 +61,7 @@ class Data:
             machine=fake.machine,
             probe=fake.probe,
             pixels_after=pixels_after,
+            given=given,
         )
 
 
@@ -228,6 +239,23 @@ class TestLearning:
         assert plan.optimiser.learning_rate == 0.01
         assert "optimiser.learning_rate" not in reasons
 
+    @pytest.mark.parametrize("name", ["unet", "pytorch_unet", "fcn32s"])
+    def test_weights_that_are_good_already_learn_at_a_third_of_the_rate(self, classes, name):
+        settings = {"model.name": name, "length.steps": 5}
+        fresh, given = (classes.plan(given=given, **settings) for given in (False, True))
+        rates = [plan.optimiser.learning_rate for plan, _ in (fresh, given)]
+        assert rates[1] == pytest.approx(rates[0] / 3, rel=0.02)
+        path = "optimiser.learning_rate"
+        said = f"good already: a third of {rates[0]:.2g}, the rate for fresh ones: {fresh[1][path]}"
+        assert given[1][path].endswith(said)
+
+    def test_so_they_do_with_another_optimiser(self, classes):
+        fresh, given = (
+            classes.plan(given=given, **{"optimiser.name": "sgd"})[0].optimiser.learning_rate
+            for given in (False, True)
+        )
+        assert given == pytest.approx(fresh / 3, rel=0.02)
+
     @pytest.mark.parametrize("steps", [20, 200, 2000, 200_000])
     def test_the_average_looks_back_over_a_small_share_of_the_steps(self, classes, steps):
         plan, _ = classes.plan(**{"length.steps": steps})
@@ -287,6 +315,17 @@ class TestExecution:
         plan, reasons = classes.plan(fake, 7200)
         assert plan.execution.compile is chosen
         assert "ms" in reasons["execution.compile"]
+
+    def test_a_compiler_that_fails_is_not_taken(self, classes):
+        plan, reasons = classes.plan(WithoutCompiler(**vars(GPU)), 7200)
+        assert not plan.execution.compile
+        assert reasons["execution.compile"] == "torch.compile fails on this machine: no C++ compiler"
+
+    def test_who_wants_a_compiler_that_fails_is_told(self, classes):
+        with pytest.raises(
+            ConfigError, match=r"execution\.compile = true, where .* fails \(no C\+\+ compiler"
+        ):
+            classes.plan(WithoutCompiler(**vars(TWO_CORES)), **{"execution.compile": True})
 
     def test_the_compiler_is_not_tried_in_ten_minutes(self, classes):
         plan, reasons = classes.plan(GPU, 600)

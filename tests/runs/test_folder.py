@@ -4,7 +4,7 @@ from safetensors.torch import save
 
 import uvala
 from uvala.errors import RunError
-from uvala.runs.folder import open_run, pick_device
+from uvala.runs.folder import RunFolder, open_run, pick_device
 
 
 def test_a_missing_folder_suggests_the_nearest(tmp_path):
@@ -38,6 +38,32 @@ def test_weights_that_do_not_fit_are_refused(disc_run, tmp_path, content):
     (tmp_path / "model.safetensors").write_bytes(content(other))
     with pytest.raises(RunError, match="does not fit"):
         open_run(tmp_path).model()
+
+
+class TestChosenWeights:
+    """A stop before the first validation leaves weights to look at, which nothing has chosen."""
+
+    def test_are_those_of_a_validation(self, tmp_path):
+        run = RunFolder(tmp_path)
+        run.write_weights({"a": torch.zeros(1)}, step=3, chosen=False)
+        assert (run.weights_step, run.has_chosen_weights) == (3, False)
+        run.write_weights({"a": torch.zeros(1)}, step=6)
+        assert (run.weights_step, run.has_chosen_weights) == (6, True)
+
+    def test_are_those_of_other_projects_and_older_versions(self, tmp_path):
+        (tmp_path / "model.safetensors").write_bytes(save({"a": torch.zeros(1)}))
+        assert RunFolder(tmp_path).has_chosen_weights
+
+    def test_must_be_there(self, tmp_path):
+        assert not RunFolder(tmp_path).has_chosen_weights
+
+    def test_that_are_damaged_are_refused_where_they_are_loaded(self, disc_run, tmp_path):
+        (tmp_path / "card.json").write_text((disc_run.path / "card.json").read_text())
+        (tmp_path / "model.safetensors").write_bytes(b"")
+        run = open_run(tmp_path)
+        assert run.has_chosen_weights
+        with pytest.raises(RunError, match="does not fit"):
+            run.model()
 
 
 @pytest.mark.parametrize(

@@ -14,20 +14,21 @@ from uvala.api.wishes import Wishes
 from uvala.config import build, flat
 from uvala.data.dataset import Dataset
 from uvala.data.normalisation import Normalisation
+from uvala.data.splits import Split
 from uvala.errors import ConfigError
 from uvala.models.catalog import create_model, model_config, without_pretrained
 from uvala.runs.card import NetworkCard
 from uvala.runs.folder import open_run
 
-__all__ = ["Source", "Start", "read_source", "require_its_network", "start_from"]
-
-_GENTLE = 1e-3
-"""Highest learning rate for weights that are good already: a third of the default for fresh ones."""
+__all__ = ["Source", "Start", "read_source", "require_its_network", "seen_before", "start_from"]
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A trained network. names: its classes in order; none if nobody knows them. dtype: of its images."""
+    """A trained network. names: its classes in order; none if nobody knows them. dtype: of its images.
+
+    trained_on: hashes of the pixels of the images that it was trained on; none if nobody knows them.
+    """
 
     words: str
     network: NetworkCard
@@ -35,6 +36,7 @@ class Source:
     normalisation: Normalisation
     dtype: str
     state: Mapping[str, Tensor]
+    trained_on: frozenset[str] = frozenset()
 
     @property
     def logits(self) -> int:
@@ -42,15 +44,14 @@ class Source:
         return self.network.logits or self.network.num_classes
 
     def wishes(self) -> Wishes:
-        """The network, and what suits weights that are good already."""
+        """The network."""
         of = f"the network of {self.words}"
         options = without_pretrained(self.network.options)
         values = {
             "model.name": self.network.name,
             **{f"model.options.{name}": value for name, value in options.items()},
         }
-        gentle = {"optimiser.learning_rate": "gentler than for fresh weights: these are good already"}
-        return Wishes({**values, "optimiser.learning_rate": _GENTLE}, {**dict.fromkeys(values, of), **gentle})
+        return Wishes(values, dict.fromkeys(values, of))
 
     def wishes_for(self, dataset: Dataset) -> Wishes:
         """What images and masks like those that it knows allow to keep: the scale, and what is learnt."""
@@ -77,6 +78,7 @@ def read_source(path: str | Path) -> Source:
     RunError or WeightsError if it is neither.
     """
     path = Path(path).expanduser()
+    trained_on: frozenset[str] = frozenset()
     if path.is_file():
         imported = read_import(path)
         card, state, names = imported.card, imported.model.state_dict(), imported.names
@@ -84,6 +86,8 @@ def read_source(path: str | Path) -> Source:
         run = open_run(path)
         card, state = run.card, run.model().state_dict()
         names = () if card.data.imported else card.encoding.names
+        if not card.data.imported:
+            trained_on = frozenset(run.contents[name] for name in run.split.train if name in run.contents)
     return Source(
         words=path.name,
         network=card.network,
@@ -91,7 +95,27 @@ def read_source(path: str | Path) -> Source:
         normalisation=card.normalisation,
         dtype=card.data.dtype,
         state=state,
+        trained_on=trained_on,
     )
+
+
+def seen_before(source: Source, dataset: Dataset, split: Split, *, folds: int) -> str:
+    """A sentence about images to be scored that the weights were trained on already; "" if there are none.
+
+    They are known again by their pixels, whatever they are called. folds: of several, each image that is not
+    held out validates one.
+    """
+    sides = {"validation": (*split.train, *split.val) if folds > 1 else split.val, "test": split.test}
+    found = {
+        side: sum(dataset.contents[name] in source.trained_on for name in names)
+        for side, names in sides.items()
+    }
+    said = [
+        f"{number:,} of the {len(sides[side]):,} {side} images" for side, number in found.items() if number
+    ]
+    if not said:
+        return ""
+    return f"{source.words} was trained on {' and '.join(said)}: the scores of these are too good"
 
 
 def require_its_network(source: Source, wishes: Wishes) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 
@@ -44,13 +45,15 @@ def fit(
     *,
     world: World,
     progress: Progress | None = None,
+    stop: StopSignal | None = None,
 ) -> Run:
     """Train as `run` says, from `progress` on if given; score the best weights, write the report.
 
-    world: of which this is rank 0; the others train along.
+    world: of which this is rank 0; the others train along. stop: of more than this training; None: its own.
     """
-    with tracked(run, log) as heard:
-        return _fit(run, dataset, clock, device, heard, world=world, progress=progress)
+    asking = StopSignal(launched=world.size > 1) if stop is None else nullcontext(stop)
+    with tracked(run, log) as heard, asking as signal:
+        return _fit(run, dataset, clock, device, heard, world=world, progress=progress, stop=signal)
 
 
 def _fit(
@@ -62,6 +65,7 @@ def _fit(
     *,
     world: World,
     progress: Progress | None,
+    stop: StopSignal,
 ) -> Run:
     plan, parts, card = run.plan, run.split, run.card
     # a fold leaves the test images to all folds together, and tells of those that it was not trained on
@@ -91,17 +95,16 @@ def _fit(
         share=_rejoined(card, progress),
     )
     call_followers(world, run, resume=progress is not None)
-    with StopSignal(launched=world.size > 1) as stop:
-        training = Training(job, resume=progress is not None)
-        ended = training.run(lambda: stop.asked)
-        reached = training.progress
-        brief = progress is not None or not ended
-        finish = Finish(run, dataset, device, clock, log, stop, brief=brief, ended=ended, page=page)
-        finish.write_training(reached, finished=False)
-        if not ended:
-            log("warning", text=f"stopped at step {reached.step}; uvala train --resume {run.path} goes on")
-        finish.tune(decided_by, len(scored))
-        scores = finish.score(scored, subset)
+    training = Training(job, resume=progress is not None)
+    ended = training.run(lambda: stop.asked)
+    reached = training.progress
+    brief = progress is not None or not ended
+    finish = Finish(run, dataset, device, clock, log, stop, brief=brief, ended=ended, page=page)
+    finish.write_training(reached, finished=False)
+    if not ended:
+        log("warning", text=f"stopped at step {reached.step}; uvala train --resume {run.path} goes on")
+    finish.tune(decided_by, len(scored))
+    scores = finish.score(scored, subset)
     finish.write_training(reached, finished=ended)
     finish.end(scores, data=reached.data_share, steps_per_second=reached.steps_per_second)
     return Run(run, str(device))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from uvala.api.finishing import Finish, page_seconds, shuffled, tuning_seconds
+from uvala.api.fold_times import has_begun, is_finished
 from uvala.api.gallery import Gallery
 from uvala.api.reporting import write_run_report
 from uvala.api.run import Run
@@ -36,53 +37,82 @@ def finish_folds(
     device: torch.device,
     log: EventLog,
     *,
-    ended: bool,
+    stop: StopSignal,
 ) -> Run:
-    """Tune, score and report the mean of those folds that have weights. folds: each with its split."""
-    ready = [(fold, split) for fold, split in folds if fold.weights_path.is_file()]
-    with StopSignal() as stop:
-        finish = Finish(run, dataset, device, clock, log, stop, brief=True, ended=ended, page=page_seconds())
-        judges = _Judges(ready, str(device))
-        out_of_fold = dataset.subset(judges.fold_of)
-        tested = dataset.subset(run.split.test)
-        decided_by = shuffled(out_of_fold, run.plan.seed)[:MOST_IMAGES]
-        tuned = tune_folds(
-            run,
-            dataset,
-            decided_by,
-            predictor_of=judges,
-            seconds=tuning_seconds(clock),
-            until=finish.tuning_limit(len(decided_by), len(out_of_fold) + len(tested)),
-        )
-        log("tuned", temperature=tuned.temperature, **tuned.objects.model_dump(mode="json"))
-        judges.look_for_objects_as(tuned)
-        gallery = Gallery()
-        scores = finish.scores(
-            judges.predictors[0],  # in what the folds share, any speaks for all
-            out_of_fold,
-            "val",
-            gallery,
-            predictor_of=judges,
-            share=len(out_of_fold) / (len(out_of_fold) + len(ready) * len(tested)),
-        )
-        _tell(run, scores, [fold for fold, _ in ready], log)
-        folder = run.path / "out-of-fold" if tested else run.path
-        scores.to_json(folder / "scores.json")
-        write_csv(scores, folder / "scores.csv")
-        for sentence in verdict(scores):
-            log("warning", text=sentence)
-        write_run_report(run, dataset, scores, gallery, folder / "report.html", out_of_fold=True)
-        if tested:
-            scores = finish.score(tested, "test")
-    finish.write_training(_together([fold for fold, _ in ready]), finished=ended)
-    finish.end(scores)
+    """Tune, score and report the mean of those folds whose weights a validation has chosen.
+
+    folds: each with its split. stop: one that was asked for before is of the folds, and leaves them unended.
+    """
+    ready = [(fold, split) for fold, split in folds if fold.has_chosen_weights]
+    together = _together([fold for fold, _ in ready])
+    ended = not stop.asked and all(is_finished(fold) for fold, _ in folds)
+    page = page_seconds()
+    finish = Finish(run, dataset, device, clock, log, stop, brief=True, ended=ended, page=page)
+    finish.write_training(together, finished=False)
+    if not ended:
+        log("warning", text=_unended(run, [fold for fold, _ in folds]))
+    if ready:
+        scores = _score(run, dataset, ready, finish)
+        finish.write_training(together, finished=ended)
+        finish.end(scores)
     return Run(run, str(device))
+
+
+def _unended(run: RunFolder, folds: Sequence[RunFolder]) -> str:
+    """What a stop has left undone, in a sentence."""
+    missing = [f"{fold.path.name} ({_why_missing(fold)})" for fold in folds if not fold.has_chosen_weights]
+    going_on = f"uvala train --resume {run.path} goes on"
+    if not missing:
+        return f"stopped before all folds were trained and scored to their end; {going_on}"
+    return f"missing from the mean of {len(folds)} folds: {', '.join(missing)}; {going_on}"
+
+
+def _why_missing(fold: RunFolder) -> str:
+    return "stopped before its first validation" if has_begun(fold) else "not begun"
+
+
+def _score(
+    run: RunFolder, dataset: Dataset, ready: Sequence[tuple[RunFolder, Split]], finish: Finish
+) -> Scores:
+    """Scores of the test images if there are any, else out of fold; all is written."""
+    device, clock, log = finish.device, finish.clock, finish.log
+    judges = _Judges(ready, str(device))
+    out_of_fold = dataset.subset(judges.fold_of)
+    tested = dataset.subset(run.split.test)
+    decided_by = shuffled(out_of_fold, run.plan.seed)[:MOST_IMAGES]
+    tuned = tune_folds(
+        run,
+        dataset,
+        decided_by,
+        predictor_of=judges,
+        seconds=tuning_seconds(clock),
+        until=finish.tuning_limit(len(decided_by), len(out_of_fold) + len(tested)),
+    )
+    log("tuned", temperature=tuned.temperature, **tuned.objects.model_dump(mode="json"))
+    judges.look_for_objects_as(tuned)
+    gallery = Gallery()
+    scores = finish.scores(
+        judges.predictors[0],  # in what the folds share, any speaks for all
+        out_of_fold,
+        "val",
+        gallery,
+        predictor_of=judges,
+        share=len(out_of_fold) / (len(out_of_fold) + len(ready) * len(tested)),
+    )
+    _tell(run, scores, [fold for fold, _ in ready], log)
+    folder = run.path / "out-of-fold" if tested else run.path
+    scores.to_json(folder / "scores.json")
+    write_csv(scores, folder / "scores.csv")
+    for sentence in verdict(scores):
+        log("warning", text=sentence)
+    write_run_report(run, dataset, scores, gallery, folder / "report.html", out_of_fold=True)
+    return finish.score(tested, "test") if tested else scores
 
 
 class _Judges:
     """For each image, the network that was not trained on it."""
 
-    def __init__(self, ready: list[tuple[RunFolder, Split]], device: str) -> None:
+    def __init__(self, ready: Sequence[tuple[RunFolder, Split]], device: str) -> None:
         self.predictors = [Predictor(fold, device) for fold, _ in ready]
         self.fold_of = {name: place for place, (_, split) in enumerate(ready) for name in split.val}
 

@@ -1,5 +1,6 @@
 """Another length for a training that has begun: how much time is left, and where its schedule goes on."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from uvala.plan.schema import Plan, write_plan
 from uvala.runs.folder import RunFolder
 from uvala.training.checkpoint import Progress
 
-__all__ = ["lengthen", "lengthened", "time_on_top"]
+__all__ = ["lengthen", "lengthened", "refuse_less_than_done", "time_on_top"]
 
 
 def time_on_top(budget: str | float | None) -> tuple[float | None, str | float | None]:
@@ -43,6 +44,26 @@ def lengthened(plan: Plan, length: Mapping[str, Any], budget: float | None, used
             fix="say how much more with a sign, such as --budget +10m",
         )
     return changed
+
+
+def refuse_less_than_done(before: Plan, plan: Plan, progress: Progress) -> None:
+    """ConfigError if a new plan asks for no more steps, or epochs, than are done."""
+    steps, epochs = plan.length.steps, plan.length.epochs
+    done = 0.0 if before.length.epochs is None else before.length.epochs * progress.share
+    if plan == before:
+        return
+    if steps is not None and steps <= progress.step:
+        raise ConfigError(
+            found=f"length.steps = {steps}, with {progress.step} steps done",
+            expected="more than that: it is the number of steps of the whole training",
+            fix=f"set length.steps to {progress.step + 1} or more",
+        )
+    if epochs is not None and epochs <= done:
+        raise ConfigError(
+            found=f"length.epochs = {epochs:g}, with {done:.3g} epochs done",
+            expected="more than that: it is the number of epochs of the whole training",
+            fix=f"set length.epochs to {math.floor(done) + 1} or more",
+        )
 
 
 def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: EventLog) -> RunFolder:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvala.api.folding import clock_of_fold
+from uvala.api.fold_times import clock_of_fold
 from uvala.api.preparing import prepare
 from uvala.api.wishes import asked_for, base_wishes
 from uvala.data.facts import Facts

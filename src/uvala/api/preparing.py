@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import uvala
-from uvala.api.fine_tuning import Source, start_from
+from uvala.api.fine_tuning import Source, seen_before, start_from
 from uvala.api.tuning import MOST_IMAGES
 from uvala.api.wishes import Wishes, for_images
 from uvala.data.dataset import Dataset, read_dataset
@@ -38,7 +38,8 @@ __all__ = ["Prepared", "machine_of", "name_of", "prepare", "write_down"]
 class Prepared:
     """All that is decided before the first step. reasons: of each decision, by dotted path.
 
-    start: weights to begin from; None: fresh ones. events: what has been said so far; the listener has heard
+    start: weights to begin from; None: fresh ones. notes: about the data, besides those of the data set.
+    events: what has been said so far; the listener has heard
     it, the log of the run has yet to get it.
     """
 
@@ -52,6 +53,7 @@ class Prepared:
     source: Source | None = None
     start: Mapping[str, Tensor] | None = None
     fold: int | None = None
+    notes: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -79,7 +81,11 @@ def prepare(
         say("note", text=note)
     parts = make_split(dataset, seed=wishes.plan().seed, file=split)
     say("data", table=_table(dataset), **_counts(parts), origin=parts.origin)
+    notes: tuple[str, ...] = ()
     if source is not None:
+        if seen := seen_before(source, dataset, parts, folds=wishes.plan().folds):
+            notes = (seen,)
+            say("warning", step=0, text=seen)  # of step 0: no resume takes it out of the log
         wishes = source.wishes_for(dataset).under(source.wishes()).under(wishes)
     wishes, given_up = for_images(wishes, dataset)
     for note in given_up:
@@ -96,6 +102,7 @@ def prepare(
         facts=facts,
         pixels_after=pixels_after(dataset, parts),
         ranks=ranks,
+        given=source is not None,
         tell=lambda line: say("probe", text=line),
     )
     reasons = wishes.explain(reasons)
@@ -118,6 +125,7 @@ def prepare(
         facts,
         source,
         None if start is None else start.state,
+        notes=notes,
         events=tuple(events),
     )
 
@@ -208,7 +216,7 @@ def _card(prepared: Prepared) -> Card:
             channels=dataset.channels_wanted,
             dtype=dataset.dtype,
             split_origin=parts.origin,
-            notes=dataset.notes,
+            notes=(*prepared.notes, *dataset.notes),
             table=_table(dataset),
             **_counts(parts),
         ),

@@ -40,7 +40,7 @@ def write_run_report(
     predicted by that network of several which was not trained on it.
     """
     events = list(read_events(run.log_path))
-    if path is not None:
+    if path is not None and not out_of_fold:
         # what was noticed while training, of the images that were scored then, is not about these scores
         events = [event for event in events if event["event"] != "warning"]
     page = replace(

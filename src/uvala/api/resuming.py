@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from uvala.api.fitting import fit
-from uvala.api.lengthening import lengthen, lengthened
+from uvala.api.lengthening import lengthen, lengthened, refuse_less_than_done
 from uvala.api.run import Run
 from uvala.api.wishes import Wishes
 from uvala.data.dataset import Dataset, read_dataset
@@ -18,8 +18,9 @@ from uvala.plan.schema import plan_values
 from uvala.runs.folder import RunFolder, open_run, pick_device
 from uvala.training.checkpoint import Progress, events_to_keep, read_progress
 from uvala.training.distributed import World
+from uvala.training.stop import StopSignal
 
-__all__ = ["dataset_of", "refuse_changes", "resume_run", "run_to_resume", "used_by"]
+__all__ = ["dataset_of", "drop_events_after", "refuse_changes", "resume_run", "run_to_resume", "used_by"]
 
 
 def resume_run(
@@ -32,29 +33,32 @@ def resume_run(
     listener: Listener | None,
     started: float,
     world: World,
+    stop: StopSignal | None = None,
 ) -> Run:
     """Go on with the training of a run.
 
     length: settings of the plan's length that are asked for, such as another budget. more: seconds on top of
-    those used so far, instead. RunError if the training is finished and should not last longer.
+    those used so far, instead. stop: of more than this training. RunError if the training is finished and
+    should not last longer, or the device is not there; nothing is changed then.
     """
     progress = read_progress(run)
     used = used_by(run, progress)
     plan = lengthened(run.plan, length, None if more is None else used + more, used)
+    refuse_less_than_done(run.plan, plan, progress)
     if plan == run.plan and run.card.training.finished:
         raise RunError(
             found=f"{run.path}, whose training is finished",
             expected="a training that was cut off or stopped, or a longer time for this one",
             fix="use it as it is, or give it more with --budget +10m",
         )
-    _drop_events_after(run.log_path, progress)
+    own = world.own_device(pick_device(device or plan.device))
+    drop_events_after(run.log_path, progress)
     log = EventLog(run.log_path, *([listener] if listener else []), started=started - used)
     log("note", text=f"resumed after step {progress.step}")
     if plan != run.plan:
         run = lengthen(run, plan, progress, used, log)
     clock = Clock(plan.length.budget, started=started, used=used)
-    own = world.own_device(pick_device(device or plan.device))
-    return fit(run, dataset, clock, own, log, world=world, progress=progress)
+    return fit(run, dataset, clock, own, log, world=world, progress=progress, stop=stop)
 
 
 def run_to_resume(data: Path | None, out: str | Path | None) -> tuple[RunFolder, Path | None]:
@@ -118,7 +122,7 @@ def refuse_changes(run: RunFolder, wishes: Wishes, *others: str) -> dict[str, An
     return length
 
 
-def _drop_events_after(path: Path, progress: Progress) -> None:
-    """Steps that will be repeated must not stand in the log twice."""
+def drop_events_after(path: Path, progress: Progress) -> None:
+    """Take out of a log what a resume will say again: steps must not stand in it twice."""
     kept = events_to_keep((event for event in read_events(path) if event["event"] != "end"), progress)
     write_text(path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept))

@@ -9,7 +9,8 @@ from typing import Any
 
 from uvala.api.fine_tuning import read_source, require_its_network
 from uvala.api.fitting import fit
-from uvala.api.folding import begin_folds, clock_of_fold, fit_folds, resume_folds
+from uvala.api.fold_times import clock_of_fold
+from uvala.api.folding import begin_folds, fit_folds, resume_folds
 from uvala.api.following import follow
 from uvala.api.leading import dismiss_followers
 from uvala.api.lengthening import time_on_top

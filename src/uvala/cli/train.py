@@ -104,6 +104,7 @@ def command(
         )
     if view is None:
         return
-    view.summary(run.path)
+    if run.report.is_file():  # not where folds were stopped before there were weights
+        view.summary(run.path)
     if not run.card.training.finished:
         raise typer.Exit(130)

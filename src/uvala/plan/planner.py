@@ -48,6 +48,7 @@ def make_plan(
     facts: Facts | None = None,
     pixels_after: int = 0,
     ranks: int = 1,
+    given: bool = False,
     machine: Machine | None = None,
     probe: Probe | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -57,8 +58,9 @@ def make_plan(
     settings: what the user wants, by dotted path; checked like every plan (ConfigError). clock: how much time
     is left; without a budget nothing is measured, so the plan is the same on every run. facts: the
     fingerprint of the images, taken here if it is not given. pixels_after: of the images to be predicted
-    after the training. ranks: processes that share a batch. machine, probe: in place of this machine and of
-    measuring on it. tell: called with each line of evidence.
+    after the training. ranks: processes that share a batch. given: whether the training begins with weights
+    of another one. machine, probe: in place of this machine and of measuring on it. tell: called with each
+    line of evidence.
     """
     choices = Choices(settings)
     _check_counts(choices.base, dataset)
@@ -75,6 +77,7 @@ def make_plan(
         budget=clock.budget,
         seconds=None if clock.budget is None else clock.remaining,
         ranks=ranks,
+        given=given,
     )
     prices = _prices(case, probe or _measure_on(device, choices.base))
     _decide(choices, case, prices, dataset)

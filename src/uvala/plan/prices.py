@@ -52,6 +52,11 @@ class Prices:
         self.evidence.append(_words(candidate, cost))
         return cost
 
+    @property
+    def trouble(self) -> str:
+        """What the compiler said where it failed; "" if it did not, or was not tried."""
+        return next((cost.trouble for cost in self.measured.values() if cost.trouble), "")
+
     def _scaled(self, candidate: Candidate) -> float:
         """From the measured candidate that is computed alike, if there is one, and is nearest in its work."""
         own = self._work(candidate)
@@ -81,6 +86,8 @@ def _words(candidate: Candidate, cost: StepCost) -> str:
     how = candidate.memory_format.replace("_", " ")
     how += f", {candidate.precision}" if candidate.precision != "auto" else ""
     how += ", compiled" if candidate.compile else ""
+    if cost.trouble:
+        return f"{what}, {patches}, {how}: torch.compile fails here ({cost.trouble})"
     if not cost.fits:
         return f"{what}, {patches}, {how}: does not fit into the memory"
     memory = f", {cost.memory / 2**20:.0f} MB" if cost.memory else ""

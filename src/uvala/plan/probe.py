@@ -14,7 +14,7 @@ from uvala.arrays import IGNORE
 from uvala.augment.config import AugmentConfig
 from uvala.augment.policy import augment_batch
 from uvala.augment.spatial import window_margin
-from uvala.errors import ConfigError
+from uvala.errors import ConfigError, UvalaError
 from uvala.losses.combined import Loss, over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
 from uvala.models.layout import use_layout
@@ -28,17 +28,19 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class StepCost:
-    """seconds: of one training step; infinite if it does not fit.
+    """seconds: of one training step; infinite if it does not fit, or if the compiler fails.
 
-    memory: bytes that were held at most, on a CPU by the whole process; None where nobody knows.
+    memory: bytes that were held at most, on a CPU by the whole process; None where nobody knows. trouble:
+    what the compiler said when it failed.
     """
 
     seconds: float
     memory: int | None = None
+    trouble: str = ""
 
     @property
     def fits(self) -> bool:
-        """Whether the memory suffices."""
+        """Whether it can be done, with the memory that there is."""
         return math.isfinite(self.seconds)
 
 
@@ -70,7 +72,8 @@ def measure_step(
 
     The fastest of the steps after the first, as many as `seconds` allow, because whatever else the machine
     does can only add time; the first itself if it takes all of them. Infinite time where the memory of a GPU
-    does not suffice. The weights of the network are drawn without touching the global generator.
+    does not suffice, and where torch.compile fails. The weights of the network are drawn without touching
+    the global generator.
     """
     with torch.random.fork_rng(devices=[]):
         model = candidate.network()
@@ -83,7 +86,17 @@ def measure_step(
             times = list(_times(step, seconds))
     except torch.OutOfMemoryError:
         return StepCost(float("inf"))
+    except Exception as error:  # a compiler of many parts, each of which has errors of its own
+        if not candidate.compile or isinstance(error, UvalaError):
+            raise
+        return StepCost(float("inf"), trouble=_first_line(error))
     return StepCost(min(times[1:] or times), peak())
+
+
+def _first_line(error: Exception) -> str:
+    """What it says, without the name of the compiler that raised it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and not line.endswith("raised:")), type(error).__name__)
 
 
 def _times(step: Callable[[], None], seconds: float) -> Iterator[float]:

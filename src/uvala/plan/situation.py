@@ -25,6 +25,7 @@ class Situation:
 
     sizes: of each training image. pixels_after: pixels to be predicted after the training. seconds: of the
     budget that are left; None without a budget. budget: the whole of it. ranks: processes that share a batch.
+    given: whether the training begins with weights of another one.
     """
 
     facts: Facts
@@ -36,6 +37,7 @@ class Situation:
     budget: float | None
     seconds: float | None
     ranks: int = 1
+    given: bool = False
 
     @property
     def objects(self) -> ObjectFacts:

@@ -29,11 +29,11 @@ class Member(NamedTuple):
 
 
 def load_members(run: RunFolder, device: torch.device) -> tuple[Member, ...]:
-    """The network of a run, or those of its folds that have weights; RunError if there is none."""
+    """The network of a run, or those of its folds whose weights were chosen; RunError if there is none."""
     runs = run.members if run.card.members else (run,)
     if not runs:
         raise RunError(
-            found=f"{run.path}, none of whose {len(run.card.members)} folds has weights yet",
+            found=f"{run.path}, none of whose {len(run.card.members)} folds has chosen its weights yet",
             expected="one fold that has been validated once",
             fix=f"go on with `uvala train --resume {run.path}`",
         )

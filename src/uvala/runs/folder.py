@@ -1,7 +1,7 @@
 """The run folder: plan, card, weights, split, log, checkpoint, scores and report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,11 +87,26 @@ class RunFolder:
         """Which images this run trained on, validated on and never looked at."""
         return build(Split, _read_json(self.path / "split.json"), where=str(self.path / "split.json"))
 
+    @cached_property
+    def folds(self) -> tuple[Split, ...]:
+        """The split of each fold, in order; none: the run has no folds, or did not write them down."""
+        path = self.path / "folds.json"
+        return (
+            tuple(build(Split, each, where=str(path)) for each in _read_json(path)) if path.is_file() else ()
+        )
+
+    def write_folds(self, splits: Sequence[Split]) -> None:
+        """Write folds.json."""
+        write_json(self.path / "folds.json", [split.model_dump(mode="json") for split in splits])
+
     @property
     def members(self) -> tuple["RunFolder", ...]:
-        """The runs whose predictions are averaged, as far as they have weights; none: it has its own."""
+        """The runs whose predictions are averaged, as far as a validation has chosen their weights.
+
+        None: the run has its own.
+        """
         inner = [RunFolder(self.path / name) for name in self.card.members]
-        return tuple(run for run in inner if run.weights_path.is_file())
+        return tuple(run for run in inner if run.has_chosen_weights)
 
     @cached_property
     def contents(self) -> dict[str, str]:
@@ -120,15 +135,35 @@ class RunFolder:
     def weights_step(self) -> int | None:
         """The training step of model.safetensors; None if it has none, cannot be read or is not there."""
         try:
-            with safe_open(self.weights_path, framework="pt") as stored:
-                return int((stored.metadata() or {})["step"])
+            return int(self._said_of_weights()["step"])
         except (OSError, SafetensorError, KeyError, ValueError):
             return None
 
-    def write_weights(self, state: Mapping[str, Tensor], *, step: int | None = None) -> None:
-        """Write model.safetensors; step: of the training that made these weights."""
+    @property
+    def has_chosen_weights(self) -> bool:
+        """Whether there are weights, and not only those of a stop that came before the first validation."""
+        try:
+            return self._said_of_weights().get("chosen") != "no"
+        except FileNotFoundError:
+            return False
+        except (OSError, SafetensorError):
+            return True  # damaged: whoever loads them says so
+
+    def _said_of_weights(self) -> dict[str, str]:
+        """What the header of model.safetensors says besides the tensors."""
+        with safe_open(self.weights_path, framework="pt") as stored:
+            return stored.metadata() or {}
+
+    def write_weights(
+        self, state: Mapping[str, Tensor], *, step: int | None = None, chosen: bool = True
+    ) -> None:
+        """Write model.safetensors; step: of the training that made these weights.
+
+        chosen: whether they are the best of a training, and not only those at which it was stopped.
+        """
         plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-        write_bytes(self.weights_path, save(plain, None if step is None else {"step": str(step)}))
+        said = ({} if step is None else {"step": str(step)}) | ({} if chosen else {"chosen": "no"})
+        write_bytes(self.weights_path, save(plain, said or None))
 
     def clear_leftovers(self) -> None:
         """Remove what a process that was killed while it wrote a file has left beside it."""

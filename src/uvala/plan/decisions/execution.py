@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from uvala.errors import ConfigError
 from uvala.models.layout import Layout
 from uvala.plan.choices import Choices
 from uvala.plan.decisions.candidates import candidate_of
@@ -54,14 +55,27 @@ def choose_precision(choices: Choices, case: Situation, prices: Prices | None) -
 
 
 def choose_compile(choices: Choices, case: Situation, prices: Prices | None) -> None:
-    """Whether torch.compile makes steps shorter, where there is time to find out."""
+    """Whether torch.compile makes steps shorter, where there is time to find out.
+
+    ConfigError if the user wants it and it fails here.
+    """
     path = "execution.compile"
+    if prices is not None and choices[path] and (trouble := prices.trouble):
+        raise ConfigError(
+            found=f"{path} = true, where torch.compile fails ({trouble})",
+            expected="a machine with what it needs, such as a C++ compiler, or on a GPU Triton",
+            fix=f"leave {path} out",
+        )
     if prices is None or case.budget is None or not choices.open(path) or case.machine.kind != "cuda":
         return  # on CPUs it was slower wherever it was measured
     if _COMPILING_SHARE * case.budget < _COMPILING:
         return
     candidate = candidate_of(choices, case)
     plain = prices.seconds(candidate, exactly=True)
-    compiled = prices.measure(replace(candidate, compile=True), _COMPILING).seconds
+    cost = prices.measure(replace(candidate, compile=True), _COMPILING)
+    if cost.trouble:
+        choices.choose(path, False, f"torch.compile fails on this machine: {cost.trouble}")
+        return
+    compiled = cost.seconds
     better = compiled < _WORTH * plain
     choices.choose(path, better, f"{1000 * compiled:.0f} ms a step with it, {1000 * plain:.0f} ms without")

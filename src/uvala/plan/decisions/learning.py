@@ -17,15 +17,21 @@ _RATE_PUBLISHED = 1e-3
 _RATE_PRETRAINED = 3e-4
 _RATE_WITHOUT_NORMS = 1e-4
 _BATCH, _WIDTH = 4, 24  # above which the rate is another
+_GIVEN = 1 / 3  # of the rate for fresh weights, for weights that are good already
+_GIVEN_REASON = "the weights are good already: a third of"
 _WARM_STEPS = 50, 1000  # at least and at most
 _AVERAGE_SHARE = 0.04  # of the steps that the running average looks back over
 _AVERAGE_LIMITS = 0.9, 0.9995
 
 
 def choose_rate(choices: Choices, case: Situation, candidate: Candidate) -> None:
-    """The highest learning rate, by the kind of the network and the size of its batches."""
+    """The highest learning rate, by the network, the size of its batches and the weights it begins with."""
+    path = "optimiser.learning_rate"
     if not choices.open("optimiser.name") and choices["optimiser.name"] != "adamw":
-        return  # who chooses another optimiser knows its rates
+        # who chooses another optimiser knows its rates
+        if case.given and choices.open(path):
+            choices.choose(path, float(f"{_GIVEN * choices[path]:.2g}"), f"{_GIVEN_REASON} the default")
+        return
     if choices.model_options().get("pretrained"):
         rate, reason = _RATE_PRETRAINED, "the encoder begins with weights that are worth keeping"
     elif not _has_norms(candidate):
@@ -41,7 +47,10 @@ def choose_rate(choices: Choices, case: Situation, candidate: Candidate) -> None
     if rate > _RATE_PUBLISHED and width > _WIDTH:
         rate *= math.sqrt(_WIDTH / width)
         reason += "; less for a wider network"
-    choices.choose("optimiser.learning_rate", float(f"{rate:.2g}"), reason)
+    if case.given:
+        reason = f"{_GIVEN_REASON} {rate:.2g}, the rate for fresh ones: {reason}"
+        rate *= _GIVEN
+    choices.choose(path, float(f"{rate:.2g}"), reason)
 
 
 def choose_schedule(choices: Choices, steps: float | None) -> None:
