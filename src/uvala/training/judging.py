@@ -14,8 +14,10 @@ from uvala.training.progress import Progress
 from uvala.training.validate import Validation, validate
 from uvala.training.voice import Voice
 
-__all__ = ["Judge", "copied"]
+__all__ = ["Judge", "copied", "is_best"]
 
+_LATE = 0.5  # share of a training from which weights count as late
+_CLEARLY = 1.1  # times the error of the best early weights; late ones below that are preferred
 _ALARM_SHARE = 0.1  # of a training, after which a network should predict more than one class
 
 
@@ -56,15 +58,14 @@ class Judge:
             "seconds_per_pixel": seconds_per_pixel,
             "plateau": progress.plateau.after(found.score, job.plan.optimiser),
         }
-        before = progress.best_dice if progress.best_score is None else progress.best_score
-        # of equals the later one: on an easy task Dice is perfect long before probabilities are
-        best = before is None or found.score >= before
+        best = is_best(found.score, progress)
         if best:
             if job.world.is_main:
                 job.run.write_weights(model.state_dict(), step=progress.step, chosen=not extra)
             self.good = copied(model)
             changes |= {
                 "best_step": progress.step,
+                "best_share": progress.share,
                 "best_dice": found.mean_dice,
                 "best_score": found.score,
             }
@@ -102,6 +103,21 @@ class Judge:
         text = f"the network still predicts nothing but '{name}': {cause}"
         self.say("warning", step=progress.step, text=text)
         return True
+
+
+def is_best(score: float, progress: Progress) -> bool:
+    """Whether weights with this score are to be kept, in place of the best so far.
+
+    Of equals the later ones: on an easy task Dice is perfect long before probabilities are. Weights of the
+    first half of a training must be clearly better than later ones, whose learning rate has come down: few
+    images, or a single group of them, say of early weights what chance says.
+    """
+    before = progress.best_dice if progress.best_score is None else progress.best_score
+    if before is None or score >= before:
+        return True
+    if progress.given and progress.best_step == 0:
+        return False  # a training must not end below the weights that it was given
+    return progress.best_share < _LATE <= progress.share and 1 - score <= _CLEARLY * (1 - before)
 
 
 def copied(model: nn.Module) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ class Progress(Config):
     trained: float = Field(0.0, ge=0, description="seconds of it in training steps, waiting included")
     waited: float = Field(0.0, ge=0, description="seconds of those spent waiting for data")
     best_step: int = Field(0, ge=0, description="step of the best weights")
+    best_share: float = Field(0.0, ge=0, le=1, description="share of the training that was done then")
     best_dice: float | None = Field(None, description="validation Dice of the best weights")
     best_score: float | None = Field(
         None, description="what they were chosen by: that Dice, and how well objects are told apart"

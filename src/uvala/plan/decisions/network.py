@@ -19,9 +19,10 @@ from uvala.plan.work import Candidate
 
 __all__ = ["choose_network"]
 
-# After 750 steps the usual network has learnt what it can of ISBI's 20 slices, while of CamVid's 367 frames,
-# with twelve times the pixels, it still learns steeply after 1400.
-ENOUGH_STEPS, FEW_PIXELS = 500, 20 * 512 * 512
+# Ten minutes on ISBI's 20 slices: width 32 with 2,045 steps is ahead of width 48 with 1,168 in all scores
+# (Dice of the membranes 0.811 and 0.807), and learns nothing new after 1,100. Of CamVid's 367 frames, with
+# twelve times the pixels, it still learns steeply after 1,400.
+ENOUGH_STEPS, FEW_PIXELS = 1000, 20 * 512 * 512
 FEW_STEPS = 600  # below which batches get smaller
 FEWEST_STEPS = 150  # below which the network gets narrower than usual
 _WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
