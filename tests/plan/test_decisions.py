@@ -124,8 +124,8 @@ def step_of(plan: Plan) -> Candidate:
 class TestResolution:
     """Half the resolution makes more than twice as many steps, and loses what is narrower than that."""
 
-    @pytest.mark.parametrize(("width", "fold"), [(5.0, 1), (7.0, 1), (8.0, 2), (15.0, 2), (16.0, 4)])
-    def test_small_objects_keep_four_pixels(self, objects, width, fold):
+    @pytest.mark.parametrize(("width", "fold"), [(5.0, 1), (6.5, 1), (7.0, 2), (15.0, 2), (16.0, 4)])
+    def test_small_objects_keep_about_four_pixels(self, objects, width, fold):
         data = objects.like(width=(width, 20.0, 40.0))
         assert data.plan()[0].model.options["fold"] == fold
 
