@@ -74,3 +74,8 @@ def state(out: Path) -> dict[str, np.ndarray]:
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     """Whether all numbers are equal, bit for bit."""
     return one.keys() == other.keys() and all(one[key].tobytes() == other[key].tobytes() for key in one)
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Whether two runs have the same best weights, and all that a further resume would begin from."""
+    return same(weights(one), weights(other)) and same(state(one), state(other))

@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from drawn import write_discs
-from jobs import same, state, train, weights
+from jobs import equal, train
 from kills import killed
 from uvala.runs.folder import RunFolder
 from uvala.training.checkpoint import read_progress
@@ -30,24 +29,6 @@ MORE = {
     "in the last validation": ("uvala.training.validate.predict_outputs", 9),
     "after the last step": ("uvala.training.loop.pack_state", 15),
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_discs(tmp_path_factory.mktemp("data") / "discs", count=8)
-
-
-@pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
-    """A training that nothing disturbs."""
-    out = tmp_path_factory.mktemp("whole")
-    train(data, out)
-    return out
-
-
-def equal(one, other):
-    """The best weights, and all that a further resume would begin from."""
-    return same(weights(one), weights(other)) and same(state(one), state(other))
 
 
 class TestKilled:

@@ -2,32 +2,12 @@
 
 import pytest
 
-from drawn import write_discs
-from jobs import same, state, train, weights
+from jobs import equal, train, weights
 from uvala.errors import RunError
 from uvala.log import read_events
 from uvala.runs.folder import RunFolder
 from uvala.training.checkpoint import events_to_keep, read_progress
 from uvala.training.progress import Progress
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_discs(tmp_path_factory.mktemp("data") / "discs", count=8)
-
-
-@pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
-    """A training that nothing disturbs."""
-    out = tmp_path_factory.mktemp("whole")
-    train(data, out)
-    return out
-
-
-def equal(one, other):
-    """The best weights, and all that a further resume would begin from."""
-    return same(weights(one), weights(other)) and same(state(one), state(other))
-
 
 OPTIONS = {
     "sgd with momentum": {"optimiser.name": "sgd", "optimiser.nesterov": True},

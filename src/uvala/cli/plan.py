@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from uvala.cli.terminal import setting_help
+from uvala.cli.training_options import Device, Epochs, Folds, Model, PlanFile, Seed, Settings, SplitFile
 from uvala.plan.recipes import recipe_names
 from uvala.plan.schema import Plan
 
@@ -24,29 +25,18 @@ def command(
         str | None,
         typer.Option(help=setting_help(Plan, "length.budget") + " 90s, 10m, 1h30m.", metavar="TIME"),
     ] = None,
-    epochs: Annotated[
-        float | None, typer.Option(help=setting_help(Plan, "length.epochs"), metavar="N")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help=setting_help(Plan, "model.name"), metavar="NAME")] = None,
+    epochs: Epochs = None,
+    model: Model = None,
     recipe: Annotated[
         str | None,
         typer.Option(help=f"Plan as a well-known project does: {', '.join(recipe_names())}.", metavar="NAME"),
     ] = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="Settings of a TOML file, such as the plan.toml of a run.", metavar="FILE"),
-    ] = None,
-    folds: Annotated[int | None, typer.Option(help=setting_help(Plan, "folds"), metavar="K")] = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with lists of names under train, val and test.", metavar="FILE"),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help=setting_help(Plan, "seed"), metavar="S")] = None,
-    device: Annotated[str | None, typer.Option(help=setting_help(Plan, "device"), metavar="NAME")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any setting of the plan; may be repeated.", metavar="PATH=VALUE"),
-    ] = None,
+    plan: PlanFile = None,
+    folds: Folds = None,
+    split: SplitFile = None,
+    seed: Seed = None,
+    device: Device = None,
+    set_: Settings = None,
 ) -> None:
     """Say what would be trained and why, without training: the data, the machine, each decision."""
     from uvala.cli import main

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from uvala.cli.terminal import setting_help
+from uvala.cli.training_options import Device, Epochs, Folds, Model, PlanFile, Seed, Settings, SplitFile
 from uvala.plan.recipes import recipe_names
 from uvala.plan.schema import Plan
 
@@ -33,10 +34,8 @@ def command(
             metavar="TIME",
         ),
     ] = None,
-    epochs: Annotated[
-        float | None, typer.Option(help=setting_help(Plan, "length.epochs"), metavar="N")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help=setting_help(Plan, "model.name"), metavar="NAME")] = None,
+    epochs: Epochs = None,
+    model: Model = None,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -44,10 +43,7 @@ def command(
             metavar="NAME",
         ),
     ] = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="Settings of a TOML file, such as the plan.toml of a run.", metavar="FILE"),
-    ] = None,
+    plan: PlanFile = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -56,18 +52,12 @@ def command(
             metavar="RUN|FILE",
         ),
     ] = None,
-    folds: Annotated[int | None, typer.Option(help=setting_help(Plan, "folds"), metavar="K")] = None,
+    folds: Folds = None,
     track: Annotated[str | None, typer.Option(help=setting_help(Plan, "tracking"), metavar="NAME")] = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with lists of names under train, val and test.", metavar="FILE"),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help=setting_help(Plan, "seed"), metavar="S")] = None,
-    device: Annotated[str | None, typer.Option(help=setting_help(Plan, "device"), metavar="NAME")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any setting of the plan; may be repeated.", metavar="PATH=VALUE"),
-    ] = None,
+    split: SplitFile = None,
+    seed: Seed = None,
+    device: Device = None,
+    set_: Settings = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run: uvala train --resume RUN.")
     ] = False,
