@@ -6,25 +6,27 @@
 
 A change is one or more settings PATH=VALUE, as `uvala train --set` takes them; without --changes, those of
 CHANGES. Trainings run one after the other, the unchanged plan first, on the split of time_to_quality.py, and
-are scored like there: on test images, with thresholds chosen on validation images. OUT/ablation.jsonl keeps
-the results; what stands there is not run again. By --steps the cost of a decision does not count, by --budget
-it does.
+are scored by its functions, but on the split's validation images: what the planner does must not be chosen by
+a look at the test images on which it is measured. (Weights, thresholds and the smallest objects are chosen on
+the same validation images, so scores are higher than on new ones, of every row alike.) OUT/ablation.jsonl
+keeps the results; what stands there is not run again. By --steps the cost of a decision does not count, by
+--budget it does.
 """
 
 import argparse
-import json
-import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from contest_data import CONTESTS, read_contest
+from contest_results import append, latest, origin, run_alone
 from contest_scores import COLUMNS, scores
 from contest_uvala import trained
 from time_to_quality import DATA_ROOT
 
+RESULTS = "ablation.jsonl"
+KEY = ("data", "length", "seed", "change")
 PLAN = "the plan"
 CHANGES = (
     # what is computed, and how
@@ -71,65 +73,58 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Each training in a process of its own, so that none inherits another's memory."""
+    """Each training that has no result yet."""
     arguments.out.mkdir(parents=True, exist_ok=True)
+    done = latest(arguments.out / RESULTS, KEY)
     length = ["--steps", str(arguments.steps)] if arguments.steps else ["--budget", arguments.budget]
-    done = {(row["data"], row["seed"], row["change"]) for row in results(arguments.out)}
     for data in arguments.data:
         for seed in arguments.seeds:
             for change in (PLAN, *arguments.changes):
-                if (data, seed, change) in done:
+                if (data, length_of(arguments), seed, change) in done:
                     continue
-                print(f"{time.strftime('%H:%M:%S')} {data} seed {seed}: {change}", flush=True)
                 command = [sys.executable, __file__, "one", str(arguments.out), "--data", data, *length]
                 command += ["--seeds", str(seed), "--changes", change]
                 command += ["--data-root", str(arguments.data_root)]
-                with (arguments.out / "ablation.log").open("a") as file:
-                    failed = subprocess.run(
-                        command, stdout=file, stderr=subprocess.STDOUT, check=False
-                    ).returncode
-                if failed:
-                    print(f"  failed ({failed}), see {arguments.out / 'ablation.log'}", flush=True)
+                run_alone(f"{data} seed {seed}: {change}", command, arguments.out / "ablation.log")
 
 
 def one(arguments: argparse.Namespace) -> None:
     """One training with one change, in this process."""
     data, seed, change = arguments.data[0], arguments.seeds[0], arguments.changes[0]
+    about = origin()
     contest = read_contest(data, arguments.data_root, arguments.out)
     settings = [] if change == PLAN else change.split()
     if arguments.steps:
         settings.append(f"length.steps={arguments.steps}")
-    length = [] if arguments.steps else ["--budget", arguments.budget]
+    budget = [] if arguments.steps else ["--budget", arguments.budget]
     options = [part for setting in settings for part in ("--set", setting)]
-    folder = arguments.out / "runs" / f"{data}-{seed}-{name_of(change)}"
-    predict, facts = trained(contest, folder, *length, "--seed", str(seed), *options)
-    found = scores(contest.task, contest.validation, contest.test, predict)
-    row = {"data": data, "seed": seed, "change": change, **facts, **found}
-    with (arguments.out / "ablation.jsonl").open("a") as file:
-        print(json.dumps(row), file=file)
+    length = length_of(arguments)
+    folder = arguments.out / "runs" / f"{data}-{name_of(length)}-{seed}-{name_of(change)}"
+    predict, facts = trained(contest, folder, *budget, "--seed", str(seed), *options)
+    found = scores(contest.task, contest.validation, contest.validation, predict)
+    row = {"data": data, "length": length, "seed": seed, "change": change, **about, **facts, **found}
+    append(arguments.out / RESULTS, row)
 
 
-def name_of(change: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in change)[:80]
+def length_of(arguments: argparse.Namespace) -> str:
+    """How long a training is, in words."""
+    return f"{arguments.steps} steps" if arguments.steps else arguments.budget
 
 
-def results(out: Path) -> list[dict]:
-    path = out / "ablation.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def name_of(text: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in text)[:80]
 
 
 def table(arguments: argparse.Namespace) -> None:
     """Means over the seeds, and how much a change loses (-) or gains (+) against the plan, seed by seed."""
-    for data in arguments.data:
-        rows = [row for row in results(arguments.out) if row["data"] == data]
-        if not rows:
-            continue
+    found: dict = defaultdict(lambda: defaultdict(dict))
+    for (data, length, seed, change), row in latest(arguments.out / RESULTS, KEY).items():
+        if data in arguments.data:
+            found[data, length][change][seed] = row
+    for (data, length), by_change in sorted(found.items()):
         columns = COLUMNS[CONTESTS[data]]
-        by_change: dict[str, dict[int, dict]] = defaultdict(dict)
-        for row in rows:
-            by_change[row["change"]][row["seed"]] = row
-        print(f"\n### {data}\n\n| change | seeds | steps | {' | '.join(columns)} |")
-        print(f"|---|--:|--:|{'--:|' * len(columns)}")
+        print(f"\n### {data}, {length}, validation images\n")
+        print(f"| change | seeds | steps | {' | '.join(columns)} |\n|---|--:|--:|{'--:|' * len(columns)}")
         plan = by_change.pop(PLAN, {})
         for change, seeds in [(PLAN, plan), *by_change.items()]:
             shown = " | ".join(cell(seeds, plan, column) for column in columns)

@@ -45,10 +45,11 @@ COLUMNS = {
 
 
 def scores(task: str, validation: Sequence[Case], test: Sequence[Case], predict: Callable) -> dict:
-    """The scores on `test` by name. predict: a case -> its prediction."""
+    """The scores on `test` by name, which may be `validation` itself. predict: a case -> its prediction."""
+    scored = [(case, predict(case)) for case in test]
     if task == "street":
-        return street([(case, predict(case)) for case in test])
-    judged, scored = ([(case, predict(case)) for case in side] for side in (validation, test))
+        return street(scored)
+    judged = scored if validation is test else [(case, predict(case)) for case in validation]
     return {"membranes": membranes, "nuclei": nuclei}[task](judged, scored)
 
 
@@ -60,26 +61,28 @@ def membranes(judged, scored) -> dict:
         "dice_membrane_at_half": mean_dice(membrane, 0.5),
     }
     for thinned in (False, True):
-        curves = [
-            [partition(case, prediction, thinned) for case, prediction in side] for side in (judged, scored)
-        ]
-        for name in ("v_rand", "v_info"):
-            on_validation, on_test = (
-                np.mean([[float(each) for each in getattr(curve, name)] for curve in side], axis=0)
-                for side in curves
-            )
+        on_validation, on_test = (mean_curves(side, thinned) for side in (judged, scored))
+        for name, curve in on_validation.items():
+            best = int(curve.argmax())
             key = f"{name}{'_thinned' if thinned else ''}"
-            found[key] = float(on_test[on_validation.argmax()])
-            found[f"{key}_threshold"] = THRESHOLDS[int(on_validation.argmax())]
+            found[key] = float(on_test[name][best])
+            found[f"{key}_threshold"] = THRESHOLDS[best]
     cells, settings = objects(judged, scored, mean_v_rand)
     pairs = [v_rand_and_info(*pair) for pair in zip(cells, (case.objects for case, _ in scored), strict=True)]
     means = dict(zip(("v_rand_cells", "v_info_cells"), np.mean(pairs, axis=0).tolist(), strict=True))
     return found | means | settings
 
 
-def partition(case: Case, prediction, thinned: bool):
-    cell = np.clip(prediction[0][1], 0, 1)
-    return partition_curve(cell, case.objects, thresholds=THRESHOLDS, thinned=thinned)
+def mean_curves(side, thinned: bool) -> dict[str, np.ndarray]:
+    """V_rand and V_info of each of THRESHOLDS, means over the images."""
+    curves = [
+        partition_curve(np.clip(probabilities[1], 0, 1), case.objects, thresholds=THRESHOLDS, thinned=thinned)
+        for case, (probabilities, _) in side
+    ]
+    return {
+        name: np.mean([[float(each) for each in getattr(curve, name)] for curve in curves], axis=0)
+        for name in ("v_rand", "v_info")
+    }
 
 
 def nuclei(judged, scored) -> dict:

@@ -1,10 +1,11 @@
-"""Who runs against uvala: networks and recipes of others, each as its own documentation has it.
+"""Who runs against uvala: networks and recipes of others.
 
 A recipe is handed the contest and a seed. `step()` is one training step, its batch included; `probabilities`
 what its network says of an image, float [K, H, W]. Networks and losses come from the packages
-(pip install segmentation-models-pytorch monai); of Pytorch-UNet, which is no package, our transcription of
-its network is trained by its recipe. Where a package has no notion of ignored pixels, they are left out of
-its loss, which can only help it.
+(pip install segmentation-models-pytorch monai), losses and optimisers are those of their tutorials; but all
+begin with random weights, where smp's begin with those of ImageNet. Of Pytorch-UNet, which is no package, our
+transcription of its network is trained as its train.py does. Ignored pixels are left out of every loss, also
+where the package knows of none, which can only help.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,12 +45,14 @@ def smp_unet(contest: Contest, seed: int) -> Recipe:
         classes=1 if binary else contest.classes,
     )
     mode = "binary" if binary else "multiclass"
-    dice = smp.losses.DiceLoss(mode, from_logits=True, ignore_index=None if binary else IGNORE)
+    dice = smp.losses.DiceLoss(mode, from_logits=True, ignore_index=IGNORE)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         if binary:
+            known = (target != IGNORE)[:, None]
             wanted = (target == contest.positive).float()[:, None]
-            return dice(logits, wanted) + F.binary_cross_entropy_with_logits(logits, wanted)
+            cross_entropy = F.binary_cross_entropy_with_logits(logits[known], wanted[known])
+            return dice(logits, wanted.where(known, IGNORE)) + cross_entropy
         return dice(logits, target) + F.cross_entropy(logits, target, ignore_index=IGNORE)
 
     def activate(logits: Tensor) -> Tensor:
@@ -147,8 +150,9 @@ def normalised(image: np.ndarray) -> np.ndarray:
     return ((image - mean) / (image.std(axis=(1, 2), keepdims=True) + 1e-6)).astype(np.float32)
 
 
-# Pytorch-UNet: whole images at half their size, one at a time, RMSprop 1e-5 with momentum 0.999; CE + Dice;
-# the rate falls to a tenth where the Dice of the validation images, looked at five times an epoch, stays
+# Pytorch-UNet: whole images at half their size, one at a time, RMSprop 1e-5 with momentum 0.999; CE + Dice of
+# all classes together; the rate falls to a tenth where the Dice of the validation images, looked at five
+# times an epoch, stays
 
 
 def pytorch_unet(contest: Contest, seed: int) -> Recipe:
@@ -159,6 +163,7 @@ def pytorch_unet(contest: Contest, seed: int) -> Recipe:
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.reset_parameters()  # torch's own draw, as there
+    model = model.to(memory_format=torch.channels_last)
     images = {id(case): halved(case.image) for case in [*contest.training, *contest.validation]}
     truths = {id(case): halved_mask(case.truth) for case in [*contest.training, *contest.validation]}
     optimiser = torch.optim.RMSprop(
@@ -168,20 +173,20 @@ def pytorch_unet(contest: Contest, seed: int) -> Recipe:
     random = np.random.default_rng(seed)
     every = max(1, len(contest.training) // 5)
 
-    def pairs() -> Iterator[tuple[int, Tensor, Tensor]]:
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
-            for number, index in enumerate(random.permutation(len(contest.training)), start=1):
+            for index in random.permutation(len(contest.training)):
                 case = contest.training[index]
-                yield number, images[id(case)], truths[id(case)]
+                yield images[id(case)], truths[id(case)]
 
-    stream = pairs()
+    stream = enumerate(pairs(), start=1)
 
     def step() -> float:
-        number, image, target = next(stream)
+        number, (image, target) = next(stream)
         model.train()
         logits = model(image)
         value = F.cross_entropy(logits, target, ignore_index=IGNORE)
-        value = value + 1 - soft_dice(logits.softmax(dim=1), target, contest.classes)
+        value = value + 1 - soft_dice(*compared(logits.softmax(dim=1), target))
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -196,7 +201,8 @@ def pytorch_unet(contest: Contest, seed: int) -> Recipe:
         found = []
         for case in contest.validation:
             likeliest = F.one_hot(model(images[id(case)]).argmax(dim=1), contest.classes).movedim(-1, 1)
-            found.append(soft_dice(likeliest.float(), truths[id(case)], contest.classes, first=1).item())
+            pair = compared(likeliest, truths[id(case)])
+            found += [soft_dice(*(each[:, k] for each in pair)).item() for k in range(1, contest.classes)]
         return float(np.mean(found))
 
     @torch.inference_mode()
@@ -208,15 +214,16 @@ def pytorch_unet(contest: Contest, seed: int) -> Recipe:
     return Recipe(step, probabilities)
 
 
-def soft_dice(found: Tensor, target: Tensor, classes: int, first: int = 0) -> Tensor:
-    """Mean over images and the classes from `first` on of the Dice of probabilities [B, K, H, W]."""
-    counted = (target != IGNORE)[:, None]
-    wanted = F.one_hot(target.where(counted[:, 0], 0), classes).movedim(-1, 1) * counted
-    found, wanted = (each[:, first:] for each in (found * counted, wanted))
-    both = 2 * (found * wanted).sum(dim=(-1, -2))
-    all_of_them = found.sum(dim=(-1, -2)) + wanted.sum(dim=(-1, -2))
-    all_of_them = torch.where(all_of_them == 0, both, all_of_them)
-    return ((both + 1e-6) / (all_of_them + 1e-6)).mean()
+def compared(found: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities [B, K, H, W] and truth [B, K, H, W], both 0 where nothing is known."""
+    known = (target != IGNORE)[:, None]
+    wanted = F.one_hot(target.where(known[:, 0], 0), found.shape[1]).movedim(-1, 1)
+    return found * known, wanted * known
+
+
+def soft_dice(found: Tensor, wanted: Tensor) -> Tensor:
+    """Dice of all values together, whatever image and class they are of; 1 where both are empty."""
+    return (2 * (found * wanted).sum() + 1e-6) / (found.sum() + wanted.sum() + 1e-6)
 
 
 def halved(image: np.ndarray) -> Tensor:
@@ -228,7 +235,8 @@ def halved(image: np.ndarray) -> Tensor:
         np.asarray(Image.fromarray(channel.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC))
         for channel in image
     ]
-    return torch.from_numpy(np.stack(smaller).astype(np.float32))[None] / 255
+    whole = torch.from_numpy(np.stack(smaller).astype(np.float32))[None] / 255
+    return whole.contiguous(memory_format=torch.channels_last)
 
 
 def halved_mask(truth: np.ndarray) -> Tensor:

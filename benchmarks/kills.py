@@ -10,7 +10,9 @@ With --disk the trainings write to FOLDER, which lies on a small disk of its own
 `mount -t tmpfs -o size=16m tmpfs FOLDER`. It is filled at a random moment, and emptied when the training has
 been killed or has ended by itself for want of space.
 
-Prints where the kills fell, and how many resumes were equal, different or impossible.
+Prints how the trainings ended and where the kills fell; how many were then resumed, begun anew (where a kill
+came before there was anything to resume) or had finished already; and whether the weights were equal. Fails
+if any were different, and if a training ends by itself for any other reason.
 """
 
 import argparse
@@ -25,7 +27,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -34,7 +38,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import uvala.models
-from uvala.errors import UvalaError
+from uvala.errors import StorageError
 from uvala.log import read_events
 
 SETTINGS = {
@@ -46,23 +50,30 @@ SETTINGS = {
 }
 
 
-@dataclass
-class Tally:
-    """What came of the trials."""
+KILLED, NO_SPACE, FINISHED, FAILED = "killed", "out of space", "finished before the kill", "failed by itself"
+RESUMED, ANEW, THERE = "resumed", "begun anew", "had finished"
+EQUAL, DIFFERENT, AGAIN = "equal", "different", "killed again"
 
-    killed: Counter[str] = field(default_factory=Counter)
-    resumes: Counter[str] = field(default_factory=Counter)
+EXIT_NO_SPACE = 3
+"""Exit code of a training that ended for want of space."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a training ended, and what came of going on with it."""
+
+    ended: str
+    """KILLED, NO_SPACE, FINISHED or FAILED"""
+    where: str
+    """what it was doing then"""
+    went_on: str
+    """RESUMED, ANEW or THERE"""
+    result: str
+    """EQUAL or DIFFERENT weights; AGAIN; or FAILED"""
 
     @property
-    def kills(self) -> int:
-        """Of trainings that had not come to their end before."""
-        return self.killed.total() - self.killed["not at all"]
-
-    def note(self, result: str) -> None:
-        """Count a resume; say now and then how it goes."""
-        self.resumes[result] += 1
-        if self.resumes.total() % 10 == 0:
-            print(f"{self.resumes.total()} resumes: {dict(self.resumes)}", file=sys.stderr, flush=True)
+    def fine(self) -> bool:
+        return self.ended != FAILED and self.result in (EQUAL, AGAIN)
 
 
 def main() -> None:
@@ -84,70 +95,81 @@ def main() -> None:
         finish(start(data, whole))
         length = time.monotonic() - began
         print(f"one training without a kill: {length:.2f} s", flush=True)
-        tally = Tally()
         if asked.disk is None:
-            while tally.kills < asked.trials:
-                one_kill(data, Path(folder) / "run", whole, dice.uniform(0, length), tally)
-            show(f"{asked.trials} trainings, each killed once", tally)
-            again_and_again(data, Path(folder) / "again", whole, dice, length, tally := Tally())
-            show("one training, killed again and again", tally)
+            trial = partial(one_kill, data, Path(folder) / "run", whole, dice, length)
+            trials = repeated(trial, asked.trials)
+            show(f"{asked.trials} trainings, each killed once", trials)
+            again = again_and_again(data, Path(folder) / "again", whole, dice, length)
+            show("one training, killed again and again", again)
+            trials += again
         else:
-            while tally.kills < asked.trials:
-                full_disk(data, asked.disk / "run", whole, dice, length, tally)
-            show(f"{asked.trials} trainings on a disk that fills up", tally)
-    sys.exit(0 if set(tally.resumes) == {"equal"} else 1)
+            trial = partial(full_disk, data, asked.disk / "run", whole, dice, length)
+            trials = repeated(trial, asked.trials)
+            show(f"{asked.trials} trainings on a disk that fills up", trials)
+    sys.exit(0 if all(trial.fine for trial in trials) else 1)
 
 
-def one_kill(data: Path, out: Path, whole: Path, after: float, tally: Tally) -> None:
+def repeated(make: Callable[[], Trial], wanted: int) -> list[Trial]:
+    """Trials until so many trainings have not come to their end; says now and then how it goes."""
+    trials: list[Trial] = []
+    while sum(trial.ended != FINISHED for trial in trials) < wanted:
+        trials.append(make())
+        if len(trials) % 10 == 0:
+            results = Counter(trial.result for trial in trials)
+            print(f"{len(trials)} trainings: {dict(results)}", file=sys.stderr, flush=True)
+    return trials
+
+
+def one_kill(data: Path, out: Path, whole: Path, dice: random.Random, length: float) -> Trial:
     """Kill one training and go on with it."""
     process = start(data, out)
-    process.join(after)
-    tally.killed[kill(process, out)] += 1
-    go_on(data, out, whole, tally)
+    process.join(dice.uniform(0, length))
+    trial = Trial(*end(process, out), *go_on(data, out, whole))
     shutil.rmtree(out, ignore_errors=True)
+    return trial
 
 
-def again_and_again(
-    data: Path, out: Path, whole: Path, dice: random.Random, length: float, tally: Tally
-) -> None:
+def again_and_again(data: Path, out: Path, whole: Path, dice: random.Random, length: float) -> list[Trial]:
     """Kill one training and every resume of it, until one comes to its end before."""
+    trials: list[Trial] = []
     while True:
         process = start(data, out)
         # ever longer: a process that is killed while it starts gets nowhere
-        process.join(dice.uniform(0.3, 0.6) * length * 1.1**tally.kills)
-        where = kill(process, out)
-        tally.killed[where] += 1
-        if where == "not at all":
-            break
-    go_on(data, out, whole, tally)
+        process.join(dice.uniform(0.3, 0.6) * length * 1.1 ** len(trials))
+        ended, where = end(process, out)
+        if ended != KILLED or way_on(out) == THERE:
+            return [*trials, Trial(ended, where, *go_on(data, out, whole))]
+        trials.append(Trial(ended, where, way_on(out), AGAIN))
 
 
-def full_disk(data: Path, out: Path, whole: Path, dice: random.Random, length: float, tally: Tally) -> None:
+def full_disk(data: Path, out: Path, whole: Path, dice: random.Random, length: float) -> Trial:
     """Fill the disk under a training, kill it if it does not end by itself, empty the disk and go on."""
-    process = start(data, out, quiet=True)
+    process = start(data, out, small_disk=True)
     process.join(dice.uniform(0, length))
     filler = out.parent / "filler"
     fill(filler)
     process.join(dice.uniform(0, length))
-    where = "by itself, no space" if process.exitcode == 3 else kill(process, out)
-    tally.killed[where] += 1
+    ended = end(process, out)
     filler.unlink(missing_ok=True)
-    go_on(data, out, whole, tally)
+    trial = Trial(*ended, *go_on(data, out, whole))
     shutil.rmtree(out, ignore_errors=True)
+    return trial
 
 
-def start(data: Path, out: Path, *, quiet: bool = False) -> BaseProcess:
-    """Begin a training in a process of its own, or go on with what `out` holds."""
+def start(data: Path, out: Path, *, small_disk: bool = False) -> BaseProcess:
+    """Go on with what `out` holds in a process of its own, or begin a training there."""
+    if not (out / "card.json").exists():
+        shutil.rmtree(out, ignore_errors=True)  # what was left by a kill before there was anything to resume
     # a server that forks: torch is there already, and the training alone takes time
     context = multiprocessing.get_context("forkserver")
     families = [module.name for module in pkgutil.iter_modules(uvala.models.__path__, "uvala.models.")]
     context.set_forkserver_preload(["uvala.api.training", *families])
-    process = context.Process(target=train, args=(data, out, quiet))
+    process = context.Process(target=train, args=(data, out, small_disk))
     process.start()
     return process
 
 
-def train(data: Path, out: Path, quiet: bool) -> None:
+def train(data: Path, out: Path, small_disk: bool) -> None:
     """The training; a checkpoint is written after every step, to fall between writes as often as can be."""
     from uvala.training import keeper
 
@@ -156,26 +178,31 @@ def train(data: Path, out: Path, quiet: bool) -> None:
         begun = (out / "card.json").exists()
         options = {} if begun else {"model": "pocket_unet", "settings": SETTINGS, "device": "cpu"}
         uvala.train(data, out=out, resume=begun, **options)
-    except UvalaError as error:
-        if not quiet:
-            print(error, file=sys.stderr)
-        os._exit(3)
+    except StorageError:
+        if not small_disk:
+            raise
+        os._exit(EXIT_NO_SPACE)
 
 
-def kill(process: BaseProcess, out: Path) -> str:
-    """End a process as a power cut would; where it was then."""
+def end(process: BaseProcess, out: Path) -> tuple[str, str]:
+    """End a process as a power cut would; how it ended, and what it was doing then."""
     if process.pid is not None and process.is_alive():
         os.kill(process.pid, signal.SIGKILL)
     process.join()
-    if process.exitcode == 0:
-        return "not at all"
+    known = {0: FINISHED, -signal.SIGKILL: KILLED, EXIT_NO_SPACE: NO_SPACE}
+    return known.get(process.exitcode, FAILED), "" if process.exitcode == 0 else phase(out)
+
+
+def phase(out: Path) -> str:
+    """What a training was doing when it ended, by what it left."""
     parts = [path.name.split(".")[1] for path in out.rglob(".*.part")]
     if parts:
         return f"while {parts[0]} was written"
-    kinds = [event["event"] for event in read_events(out / "log.jsonl")]
-    if not {"step", "validation"} & set(kinds) and not (out / "checkpoint").exists():
+    events = read_events(out / "log.jsonl")
+    kinds = {event["event"] for event in events}
+    if not {"step", "validation"} & kinds and not (out / "checkpoint").exists():
         return "before the first step"
-    steps = [event["step"] for event in read_events(out / "log.jsonl") if event["event"] == "validation"]
+    steps = [event["step"] for event in events if event["event"] == "validation"]
     return "after the last step" if steps and steps[-1] == SETTINGS["length.steps"] else "while it trained"
 
 
@@ -185,22 +212,22 @@ def finish(process: BaseProcess) -> None:
     assert process.exitcode == 0, process.exitcode
 
 
-def go_on(data: Path, out: Path, whole: Path, tally: Tally) -> None:
-    """Resume to the end and compare."""
-    if (out / "card.json").exists() and not is_finished(out):
+def way_on(out: Path) -> str:
+    """What can be done with a folder: a run can be resumed from its card on."""
+    if not (out / "card.json").exists():
+        return ANEW
+    return THERE if uvala.load_run(out).card.training.finished else RESUMED
+
+
+def go_on(data: Path, out: Path, whole: Path) -> tuple[str, str]:
+    """Go on to the end; by which way, and whether the weights are those of an undisturbed training."""
+    way = way_on(out)
+    if way != THERE:
         process = start(data, out)
         process.join()
         if process.exitcode != 0:
-            tally.note("impossible")
-            return
-    elif not (out / "card.json").exists():
-        shutil.rmtree(out, ignore_errors=True)
-        finish(start(data, out))
-    tally.note("equal" if same(whole, out) else "different")
-
-
-def is_finished(out: Path) -> bool:
-    return uvala.load_run(out).card.training.finished
+            return way, FAILED
+    return way, EQUAL if same(whole, out) else DIFFERENT
 
 
 def same(one: Path, other: Path) -> bool:
@@ -227,14 +254,15 @@ def fill(path: Path) -> None:
                 raise
 
 
-def show(title: str, tally: Tally) -> None:
-    """A table of what was counted."""
-    print(f"\n{title}\n\n| killed | |\n|---|--:|")
-    for where, count in tally.killed.most_common():
-        print(f"| {where} | {count} |")
-    print("\n| resumes | |\n|---|--:|")
-    for result, count in tally.resumes.most_common():
-        print(f"| {result} | {count} |", flush=True)
+def show(title: str, trials: list[Trial]) -> None:
+    """A table: how the trainings ended, and how many were gone on with in which way and to which result."""
+    ways = sorted({(trial.went_on, trial.result) for trial in trials})
+    print(f"\n{title}\n\n| ended | trainings | {' | '.join(f'{way}, {result}' for way, result in ways)} |")
+    print(f"|---|--:|{'--:|' * len(ways)}")
+    alike = Counter(trials)
+    for (ended, where), number in Counter((trial.ended, trial.where) for trial in trials).most_common():
+        counts = " | ".join(str(alike[Trial(ended, where, *way)]) for way in ways)
+        print(f"| {f'{ended} {where}'.strip()} | {number} | {counts} |", flush=True)
 
 
 def draw(folder: Path) -> Path:

@@ -10,14 +10,19 @@ uvala trains once for each number of minutes, with `uvala train DATA --budget Nm
 nothing else; its time is that of the whole command: start, validation, scoring and report. The others train
 once and are scored at the marks; their clock stands still meanwhile, and begins when data and network are
 ready. Thresholds, and the smallest object that counts, are chosen on the validation images, for all
-contestants by the same functions (contest_scores.py). Results are added to OUT/results.jsonl; what stands
-there is not run again. --scale 0.05 makes all times 20 times shorter, to see that everything works.
+contestants by the same functions (contest_scores.py).
+
+uvala is scored by what a user gets of it: the mean of as many mirrored and turned views of an image as its
+plan has time for (4 to 8 on ISBI), and objects cut in its own way. The others predict one view (nnU-Net the
+mean of 4, mirrored, which is its default), and their objects are what hangs together.
+
+Results are added to OUT/results.jsonl, with the commit and the machine; what stands there is not run again.
+Where the code is no checkout, UVALA_COMMIT says its commit. --scale 0.05 makes all times 20 times shorter, to
+see that everything works.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -26,9 +31,14 @@ from pathlib import Path
 
 import numpy as np
 from contest_data import CONTESTS, Case, read_contest
+from contest_nnunet import ITS_DATA, WHY_ALONE, nnunet
+from contest_results import append, latest, origin, run_alone
 from contest_scores import COLUMNS, scores
 from contest_uvala import trained
+from contestants import RECIPES
 
+RESULTS = "results.jsonl"
+KEY = ("contestant", "data", "seed", "minutes")
 CONTESTANTS = ("uvala", "monai", "smp", "pytorch_unet", "nnunet")
 NAMES = {
     "uvala": "uvala",
@@ -63,23 +73,19 @@ def run(arguments: argparse.Namespace) -> None:
     for data in arguments.data:
         for seed in arguments.seeds:
             for contestant in arguments.contestants:
-                if contestant == "nnunet" and data != "isbi2012":
-                    continue  # half an hour of preparation and prediction for ten minutes of training
+                if contestant == "nnunet" and data != ITS_DATA:
+                    print(f"nnunet {data}: left out, {WHY_ALONE}", flush=True)
+                    continue
                 for minutes in missing(arguments, contestant, data, seed):
-                    print(
-                        f"{time.strftime('%H:%M:%S')} {contestant} {data} seed {seed} {minutes}", flush=True
-                    )
                     start(arguments, contestant, data, seed, minutes)
 
 
 def missing(arguments: argparse.Namespace, contestant: str, data: str, seed: int) -> list[list[float]]:
     """The marks that have no result yet: of uvala one by one, a training each; of the others together."""
-    done = {
-        row["minutes"]
-        for row in results(arguments.out)
-        if (row["contestant"], row["data"], row["seed"]) == (contestant, data, seed)
-    }
-    marks = [each for each in arguments.minutes if each * arguments.scale not in done]
+    done = latest(arguments.out / RESULTS, KEY)
+    marks = [
+        each for each in arguments.minutes if (contestant, data, seed, each * arguments.scale) not in done
+    ]
     if contestant == "uvala":
         return [[each] for each in marks]
     return [list(arguments.minutes)] if marks else []
@@ -89,30 +95,23 @@ def start(arguments: argparse.Namespace, contestant: str, data: str, seed: int, 
     python = sys.executable if contestant == "uvala" else arguments.python
     command = [python, __file__, "one", str(arguments.out), "--contestants", contestant, "--data", data]
     command += ["--seeds", str(seed), "--scale", str(arguments.scale), "--minutes", *map(str, minutes)]
+    command += ["--data-root", str(arguments.data_root)]
     log = arguments.out / f"{contestant}-{data}-{seed}.log"
-    with log.open("a") as file:
-        done = subprocess.run(
-            [*command, "--data-root", str(arguments.data_root)],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
-        print(f"  failed ({done.returncode}), see {log}", flush=True)
+    run_alone(f"{contestant} {data} seed {seed} {minutes}", command, log)
 
 
 def one(arguments: argparse.Namespace) -> None:
     """One contestant on one data set, in this process."""
     contestant, data, seed = arguments.contestants[0], arguments.data[0], arguments.seeds[0]
+    about = origin()
     contest = read_contest(data, arguments.data_root, arguments.out)
     marks = sorted(each * arguments.scale for each in arguments.minutes)
 
     def record(minutes: float, predict: Callable[[Case], tuple], **facts: object) -> None:
         found = scores(contest.task, contest.validation, contest.test, predict)
         row = {"contestant": contestant, "data": data, "seed": seed, "minutes": minutes, **facts, **found}
-        with (arguments.out / "results.jsonl").open("a") as file:
-            print(json.dumps(row), file=file)
-        print(json.dumps(row), flush=True)
+        append(arguments.out / RESULTS, row | about)
+        print(row, flush=True)
 
     if contestant == "uvala":
         for minutes in marks:
@@ -121,12 +120,8 @@ def one(arguments: argparse.Namespace) -> None:
             predict, facts = trained(contest, folder, *budget)
             record(minutes, predict, **facts)
     elif contestant == "nnunet":
-        from contest_nnunet import nnunet
-
         timed(nnunet(contest, seed, arguments.out), marks, record)
     else:
-        from contestants import RECIPES
-
         timed(RECIPES[contestant](contest, seed), marks, record)
 
 
@@ -147,39 +142,37 @@ def timed(recipe, marks: list[float], record: Callable) -> None:
         )
 
 
-def results(out: Path) -> list[dict]:
-    path = out / "results.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def table(arguments: argparse.Namespace) -> None:
     """Means over the seeds, lowest and highest in brackets; then how far the worst seed of uvala is ahead."""
-    rows = results(arguments.out)
+    rows = latest(arguments.out / RESULTS, KEY).values()
     for data in arguments.data:
         columns = COLUMNS[CONTESTS[data]]
-        cells = gathered([row for row in rows if row["data"] == data], columns)
-        if not cells:
+        here = [row for row in rows if row["data"] == data]
+        if not here:
             continue
-        print(f"\n### {data}\n\n| contestant | minutes | seeds | steps | {' | '.join(columns)} |")
-        print(f"|---|--:|--:|--:|{'--:|' * len(columns)}")
+        cells = gathered(here, columns)
+        print(f"\n### {data}\n\n| contestant | minutes | seconds | seeds | steps | {' | '.join(columns)} |")
+        print(f"|---|--:|--:|--:|--:|{'--:|' * len(columns)}")
         for contestant in CONTESTANTS:
             for minutes in sorted(each for name, each in cells if name == contestant):
                 found = cells[contestant, minutes]
                 shown = " | ".join(spread(found[column]) for column in columns)
-                steps = f"{np.mean(found['steps']):.0f}"
-                head = f"{NAMES[contestant]} | {minutes:g} | {len(found['steps'])} | {steps}"
+                seconds, steps = (f"{np.mean(found[name]):.0f}" for name in ("seconds", "steps"))
+                head = f"{NAMES[contestant]} | {minutes:g} | {seconds} | {len(found['steps'])} | {steps}"
                 print(f"| {head} | {shown} |")
         for minutes in sorted(each for name, each in cells if name == "uvala"):
             print(lead(cells, columns, minutes))
+        for what, name in (("Commits", "commit"), ("Processors", "cpu"), ("Cores", "cores")):
+            if len(found := {str(row.get(name, "not noted")) for row in here}) > 1:
+                print(f"\n{what}: {', '.join(sorted(found))}")
 
 
 def gathered(rows: list[dict], columns: tuple[str, ...]) -> dict[tuple[str, float], dict[str, list[float]]]:
-    """The values of all seeds by contestant and minutes; of a seed that stands there twice, the last."""
-    latest = {(row["contestant"], row["minutes"], row["seed"]): row for row in rows}
+    """The values of all seeds by contestant and minutes."""
     cells: dict = defaultdict(lambda: defaultdict(list))
-    for (contestant, minutes, _), row in sorted(latest.items()):
-        for column in (*columns, "steps"):
-            cells[contestant, minutes][column].append(row[column])
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        for column in (*columns, "seconds", "steps"):
+            cells[row["contestant"], row["minutes"]][column].append(row[column])
     return dict(cells)
 
 
