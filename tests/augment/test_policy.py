@@ -135,9 +135,3 @@ class TestRecipes:
 
     def test_no_augmentation_reads_no_more_than_the_patch(self):
         assert window_margin(only(), 256) == 0
-
-    def test_the_ranges_of_nnunet(self):
-        AugmentConfig(
-            rotation=180, scale=(0.7, 1.4), noise=0.1**0.5, blur=(0.5, 1.0), gain=(0.75, 1.25),
-            contrast=(0.75, 1.25), low_resolution=(0.5, 1.0), gamma=(0.7, 1.5),
-        )  # fmt: skip

@@ -9,6 +9,7 @@ from uvala.data.dataset import read_dataset
 from uvala.data.target_config import TargetConfig
 from uvala.data.targets import make_target, require_objects
 from uvala.errors import ConfigError
+from uvala.instances.border import distance_map
 
 DISTANCE = TargetConfig(objects="distance")
 
@@ -80,3 +81,25 @@ class TestIgnoredPixels:
         target = make_target(squares, sample, classes, TargetConfig(objects="borders")).classes
         assert (target[4:10, 4] == IGNORE).all()
         assert (target[4, 5:10] == 2).all()
+
+    @pytest.mark.parametrize("columns", [3, 4, 7, 9], ids=str)
+    def test_are_like_the_edge_of_the_image_to_the_distance(self, squares, columns):
+        sample = squares.samples[0]
+        classes, labels = squares.classes(sample).copy(), squares.instances(sample)
+        classes[:, :columns] = IGNORE  # up to the first square, which begins at 4, and of it all but a column
+        target = make_target(squares, sample, classes, DISTANCE)
+        np.testing.assert_allclose(target.maps[0][:, columns:], distance_map(labels[:, columns:]))
+
+    def test_are_no_outline_to_the_distance_of_an_object_beside_them(self, squares):
+        sample = squares.samples[0]
+        classes = squares.classes(sample).copy()
+        before = make_target(squares, sample, classes, DISTANCE).maps[0]
+        classes[4:10, 2:4] = IGNORE  # to the left of the first square
+        beside = make_target(squares, sample, classes, DISTANCE).maps[0]
+        assert (beside[6:8, 4] > before[6:8, 4]).all()
+        np.testing.assert_array_equal(beside[:, 10:], before[:, 10:])
+
+    def test_may_be_all_that_there_is(self, squares):
+        sample = squares.samples[0]
+        classes = np.full_like(squares.classes(sample), IGNORE)
+        assert np.isfinite(make_target(squares, sample, classes, DISTANCE).maps).all()

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from thread_ranks import on_ranks
 from uvala.arrays import IGNORE
 from uvala.config import build
-from uvala.errors import ConfigError
+from uvala.errors import ConfigError, ShapeError
 from uvala.losses.combined import TERMS, over_outputs, segmentation_loss
 from uvala.losses.comparison import compare
 from uvala.losses.config import LossConfig
@@ -177,6 +177,24 @@ class TestObjects:
         loss = segmentation_loss(LossConfig(dice=0, class_weights=(0.5, 1.5)), CPU, objects="borders")
         weighing = Weighing(classes=torch.tensor([0.5, 1.5, 1.5]))
         assert_close(loss(logits, target), cross_entropy(compare(logits, target), weighing=weighing))
+
+    @pytest.mark.parametrize("objects", ["classes", "weights", "distance"])
+    def test_where_no_border_is_learnt_one_class_weight_too_few_is_an_error(self, objects):
+        loss = segmentation_loss(LossConfig(class_weights=(0.5, 1.5)), CPU, objects=objects)
+        logits = torch.randn(1, 4 if objects == "distance" else 3, 4, 4)
+        with pytest.raises(ShapeError, match="2 class weights for 3 logits"):
+            loss(logits, torch.zeros(1, 4, 4, dtype=torch.long))
+
+    def test_a_border_gets_a_weight_where_one_is_missing_and_not_where_two_are(self):
+        loss = segmentation_loss(LossConfig(class_weights=(0.5, 1.5)), CPU, objects="borders")
+        with pytest.raises(ShapeError, match="2 class weights for 4 logits"):
+            loss(torch.randn(1, 4, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long))
+
+    def test_of_class_weights_only_the_ratios_matter(self):
+        logits, target = torch.randn(1, 2, 4, 4), half_and_half()
+        configs = (LossConfig(class_weights=weights) for weights in ((0.5, 1.5), (2.0, 6.0)))
+        one, other = (segmentation_loss(config, CPU)(logits, target) for config in configs)
+        assert_close(one, other)
 
     def test_maps_follow_their_output_to_its_size(self):
         full, half = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 2, 2)

@@ -39,6 +39,13 @@ def test_the_hub_is_asked_where_it_answers(somebody):
         assert not constants.is_offline_mode()
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+def test_a_proxy_is_asked_where_nobody_answers_without_it(nobody, monkeypatch, name):
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with cached_only_without_network():
+        assert not constants.is_offline_mode()
+
+
 def test_weights_that_cannot_be_had_are_one_sentence(nobody, monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match="no weights of ImageNet for encoder 'resnet18'"):

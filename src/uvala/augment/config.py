@@ -98,7 +98,8 @@ class AugmentConfig(Config):
         0.0,
         ge=0,
         le=1,
-        description="share of patches onto whose background objects of the neighbouring patch are put",
+        description="share of patches onto whose background objects of the neighbouring patch are put; with "
+        "targets.objects = weights the gaps between these and the patch's own weigh no more than background",
     )
     copy_paste_largest: float = Field(
         0.1, gt=0, le=1, description="largest object that is put into another patch, share of the patch"

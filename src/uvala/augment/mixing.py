@@ -80,7 +80,8 @@ def pasted_objects(
     An object is what hangs together of all classes but 0. Half of those are taken that have at most `largest`
     pixels, are not cut off by an ignored region, and would lie on background (class 0) of `own` without
     touching anything: so each is whole, nothing is half covered, and outlines, distances and classes stay
-    true. Source: Ghiasi et al. (2021), "Simple copy-paste", arXiv:2012.07177, which also covers objects.
+    true. Weight maps lack the gaps between these objects and those of `own`: they were made of each image by
+    itself. Source: Ghiasi et al. (2021), "Simple copy-paste", arXiv:2012.07177, which also covers objects.
     """
     labels = connected_components((theirs != 0) & (theirs != IGNORE), connectivity=2)
     sizes = np.bincount(labels.ravel())

@@ -28,7 +28,7 @@ from uvala.machine import processes, usable_memory
 
 __all__ = ["ImageStore", "StoredImage", "memory_limit"]
 
-_VERSION = 1  # of what `_arrays_of` makes; it rises when that changes
+_VERSION = 2  # of what `_arrays_of` makes; it rises when that changes
 _SMALL = 4 * 2**20  # bytes; smaller images are decoded about as fast as they are found in the cache
 _WORTH = 3 / 1e9  # seconds a byte: three times what reading it back from a disk takes
 _MOST_MAPPED = 16384  # a process may have some 65,000 mappings

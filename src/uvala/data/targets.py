@@ -17,6 +17,7 @@ from uvala.data.target_config import TargetConfig
 from uvala.errors import ConfigError
 from uvala.instances.border import BORDER, border_classes, border_weight_map, distance_map
 from uvala.instances.components import connected_components
+from uvala.instances.labels import numbered
 
 __all__ = ["Target", "make_target", "objects_of", "require_objects"]
 
@@ -68,13 +69,31 @@ def make_target(
         # the balance of the classes is not the map's business: Dice and loss.class_weights see to it
         weights = border_weight_map(labels, w0=config.w0, sigma=config.sigma, class_weights=(1.0, 1.0))
         return Target(classes, weights[None])
+    unknown = classes == IGNORE
     if config.objects == "distance":
-        return Target(classes, distance_map(labels)[None])
+        return Target(classes, _depths(labels, unknown)[None])
     outlined = border_classes(labels, width=config.border_width) == BORDER
-    target = np.where(outlined & (classes != IGNORE), np.uint8(dataset.encoding.num_classes), classes)
-    if (unknown := classes == IGNORE).any():
+    target = np.where(outlined & ~unknown, np.uint8(dataset.encoding.num_classes), classes)
+    if unknown.any():
         # nobody knows whether an object ends where it meets ignored pixels
         square = np.ones((3, 3), bool)
         beside = ndimage.binary_dilation(unknown, square, iterations=config.border_width)
         target[beside & outlined] = IGNORE
     return Target(target, nothing)
+
+
+def _depths(labels: LabelMap, unknown: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`distance_map` where the nearest known pixel is taken to go on into what is unknown, float32 [H, W].
+
+    So no outline runs along it, as none runs along the image's edge. The deepest known pixel of an object is
+    1: how deep the object is where nobody knows how far it goes does not count.
+    """
+    if not unknown.any() or unknown.all():
+        return distance_map(labels)
+    nearest = ndimage.distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    objects, _ = numbered(labels[tuple(nearest)])
+    depths = distance_map(objects)
+    deepest = np.zeros(objects.max() + 1, np.float32)
+    np.maximum.at(deepest, objects[~unknown], depths[~unknown])
+    deepest[0] = 1  # of no object, where depths are 0
+    return np.minimum(depths / deepest[objects], 1)

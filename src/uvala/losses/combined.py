@@ -67,7 +67,7 @@ def segmentation_loss(
                 total = total + config.distance * error
             logits = logits[:, :-1]
         weighing = Weighing(
-            classes=_for_each(class_weights, logits.shape[1]),
+            classes=_with_border(class_weights, logits.shape[1]) if objects == "borders" else class_weights,
             pixels=maps[:, 0] if maps is not None and objects == "weights" else None,
             hard_share=config.hard_pixels,
             hard_least=config.hard_pixels_least,
@@ -80,9 +80,9 @@ def segmentation_loss(
     return loss
 
 
-def _for_each(class_weights: Tensor | None, count: int) -> Tensor | None:
-    """Class weights for `count` logits: the border of an object weighs like the object."""
-    if class_weights is None or len(class_weights) >= count:
+def _with_border(class_weights: Tensor | None, logits: int) -> Tensor | None:
+    """The weights with one for the border, the last of the logits: that of the object, the last class."""
+    if class_weights is None or len(class_weights) != logits - 1:
         return class_weights
     return torch.cat([class_weights, class_weights[-1:]])
 

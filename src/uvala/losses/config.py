@@ -49,7 +49,8 @@ class LossConfig(Config):
 
     class_weights: tuple[FiniteFloat, ...] = Field(
         (),
-        description="weight of each class in the cross-entropies and the focal loss, mean 1; empty: alike",
+        description="weight of each class in the cross-entropies and the focal loss, of which only the "
+        "ratios matter; empty: alike",
     )
     label_smoothing: float = Field(
         0.0,

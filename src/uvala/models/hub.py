@@ -30,7 +30,8 @@ def cached_only_without_network() -> Iterator[None]:
 def _reachable(endpoint: str) -> bool:
     """Whether somebody answers at an address, or a proxy has to be asked instead."""
     place = urlsplit(endpoint)
-    if getproxies().get(place.scheme):
+    proxies = getproxies()
+    if proxies.get(place.scheme) or proxies.get("all"):
         return True
     try:
         port = place.port or {"http": 80}.get(place.scheme, 443)
