@@ -62,6 +62,20 @@ def test_toml_keeps_values_and_gives_reasons(tmp_path):
     assert build(Outer, read_toml(path), where="the test") == config
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_are_finite(value):
+    with pytest.raises(ConfigError, match="maybe: input should be a finite number"):
+        build(Outer, {"maybe": value}, where="the test")
+
+
+def test_a_folder_in_place_of_a_file_names_the_file_in_it(tmp_path):
+    with pytest.raises(ConfigError, match="name a file that can be read"):
+        read_toml(tmp_path)
+    (tmp_path / "plan.toml").write_text("")
+    with pytest.raises(ConfigError, match=r"name the file: .*plan\.toml"):
+        read_toml(tmp_path)
+
+
 def test_broken_toml_says_where(tmp_path):
     (tmp_path / "a.toml").write_text("x = = 3")
     with pytest.raises(ConfigError, match="line 1"):

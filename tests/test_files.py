@@ -1,3 +1,4 @@
+import errno
 import os
 import resource
 import subprocess
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from uvala.errors import StorageError
-from uvala.files import claim_folder, write_bytes, write_json, write_text
+from uvala.files import claim_folder, held, storage_errors, write_bytes, write_json, write_text
 
 WRITE_BEYOND_THE_LIMIT = """
 import resource, sys
@@ -64,3 +65,36 @@ def test_results_are_readable_as_the_umask_allows(tmp_path):
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", float("nan"))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ENOTCONN])
+def test_a_disk_that_is_gone_is_one_sentence(tmp_path, number):
+    with pytest.raises(StorageError, match=os.strerror(number)), storage_errors(tmp_path / "a"):
+        raise OSError(number, os.strerror(number))
+
+
+class TestHeld:
+    """Of several processes that work in a folder at the same time, all but the first are refused."""
+
+    def test_by_one_at_a_time(self, tmp_path):
+        with (
+            held(tmp_path),
+            pytest.raises(StorageError, match="another process is at work"),
+            held(tmp_path),
+        ):
+            raise AssertionError("two hold it")
+
+    def test_by_another_afterwards(self, tmp_path):
+        for _ in range(2):
+            with held(tmp_path):
+                pass
+        assert os.listdir(tmp_path) == []
+
+    def test_by_nobody_who_was_killed(self, tmp_path):
+        code = "import os, sys; from pathlib import Path; from uvala.files import held\n"
+        code += "with held(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+        assert os.listdir(tmp_path) == [".lock"]
+        claim_folder(tmp_path, purpose="the run")
+        with held(tmp_path):
+            pass

@@ -1,3 +1,10 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from uvala.errors import StorageError
 from uvala.log import EventLog, read_events
 
 
@@ -20,3 +27,18 @@ def test_a_line_cut_by_a_power_failure_is_passed_over(tmp_path):
 
 def test_a_missing_log_has_no_events(tmp_path):
     assert list(read_events(tmp_path / "none")) == []
+
+
+def test_a_line_that_the_disk_took_in_part_does_not_spoil_the_next(tmp_path, monkeypatch):
+    log = EventLog(tmp_path / "log.jsonl")
+    (tmp_path / "log.jsonl").write_text('{"event": "st')
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(StorageError):
+            log("step", loss=0.5)
+    log("note", text="there is room again")
+    assert [event["event"] for event in read_events(tmp_path / "log.jsonl")] == ["note"]

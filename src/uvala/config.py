@@ -18,9 +18,14 @@ __all__ = ["Config", "build", "flat", "options", "override", "parse_assignment",
 
 
 class Config(BaseModel):
-    """Settings: frozen, unknown keys refused, every field with a default, a range and one sentence."""
+    """Settings: frozen, unknown keys refused, every field with a default, a range and one sentence.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), validate_default=True)
+    Numbers are finite: no infinity, no NaN.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), validate_default=True, allow_inf_nan=False
+    )
 
 
 C = TypeVar("C", bound=Config)
@@ -93,11 +98,18 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; ConfigError with the line if it is not TOML."""
+    """The content of a TOML file; ConfigError if it cannot be read, with the line if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(found=f"no file {path}", expected="a TOML file", fix="check the path") from None
+    except OSError as error:
+        inside = ", ".join(str(each) for each in sorted(path.glob("*.toml"))) if path.is_dir() else ""
+        raise ConfigError(
+            found=f"{path}: {(error.strerror or str(error)).lower()}",
+            expected="a TOML file",
+            fix=f"name the file: {inside}" if inside else "name a file that can be read",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(found=f"{path}: {error}", expected="a TOML file", fix="mend that line") from None
 

@@ -3,18 +3,24 @@
 import errno
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from uvala.errors import StorageError
 
-__all__ = ["claim_folder", "storage_errors", "write_bytes", "write_json", "write_text", "write_with"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["claim_folder", "held", "storage_errors", "write_bytes", "write_json", "write_text", "write_with"]
 
 # EFBIG is what a file-size limit answers; for the user it is the same as a full disk.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# in a folder that `held` holds
+_LOCK = ".lock"
 
 
 def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -66,26 +72,16 @@ def storage_errors(path: Path) -> Iterator[None]:
                 expected="room on that disk",
                 fix="free some space or choose another --out; the file is not there in part",
             ) from error
-        if error.errno in {
-            errno.EACCES,
-            errno.EPERM,
-            errno.EROFS,
-            errno.ENOTDIR,
-            errno.EISDIR,
-            errno.EEXIST,
-            errno.ENOENT,
-        }:
-            raise StorageError(
-                found=f"{path}, which cannot be written ({os.strerror(error.errno)})",
-                expected="a place that this user may write to",
-                fix="choose another --out",
-            ) from error
-        raise
+        raise StorageError(
+            found=f"{path}, which cannot be written ({error.strerror or error})",
+            expected="a disk that is there, and a place on it that this user may write to",
+            fix="choose another --out",
+        ) from error
 
 
 def claim_folder(path: Path, *, purpose: str) -> None:
     """Make `path` a new folder; StorageError if it is a file or already holds something."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+    if path.is_file() or (path.is_dir() and any(each.name != _LOCK for each in path.iterdir())):
         raise StorageError(
             found=f"{path}, which already holds {'a file' if path.is_file() else 'files'}",
             expected=f"a new or empty folder for {purpose}",
@@ -93,6 +89,36 @@ def claim_folder(path: Path, *, purpose: str) -> None:
         )
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """No other process that asks for it holds `folder` in this block; StorageError if one does.
+
+    The system ends the hold of a process that was killed: its lock file may lie there and means nothing.
+    """
+    if sys.platform == "win32":  # there a lock would keep the folder from being removed
+        yield
+        return
+    path = folder / _LOCK
+    with storage_errors(path):
+        stream = path.open("a")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(
+                found=f"{folder}, in which another process is at work",
+                expected="a folder that nobody else writes to",
+                fix="wait for its end, or choose another --out",
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # what happened inside is more worth knowing
+                path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -14,8 +14,8 @@ from uvala.files import storage_errors
 __all__ = ["Event", "EventLog", "Listener", "read_events"]
 
 Event = dict[str, Any]
-"""{"event": kind, "time": seconds since the job began, ...}. Kinds: reading, note, warning, data, facts,
-probe, plan, step, validation, end."""
+"""{"event": kind, "time": seconds since the job began, ...}. Kinds: reading, data, facts, probe, plan,
+note, warning, cache, fold, step, validation, tuned, scoring, end."""
 
 Listener = Callable[[Event], None]
 
@@ -27,6 +27,7 @@ class EventLog:
         self.path = path
         self.listeners = listeners
         self.started = time.monotonic() if started is None else started
+        self._torn = False  # whether the last line may be there in part
 
     def __call__(self, kind: str, **values: Any) -> None:
         """Say one event; `values` must be JSON."""
@@ -47,8 +48,11 @@ class EventLog:
     def append(self, event: Event) -> None:
         """Write an event that the listeners have heard already."""
         if self.path is not None:
+            line = json.dumps(event, ensure_ascii=False) + "\n"
+            begin, self._torn = "\n" * self._torn, True
             with storage_errors(self.path), self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+                stream.write(begin + line)
+            self._torn = False
 
 
 def read_events(path: Path) -> Iterator[Event]:

@@ -296,3 +296,13 @@ def test_a_checkpoint_brings_the_scale_of_its_project(tmp_path):
     source = read_source(tmp_path / "theirs.pth")
     assert (source.normalisation.low, source.normalisation.high) == ((-255.0,), (255.0,))
     assert source.names == ()
+
+
+def test_a_network_that_saw_nothing_clipped_is_trained_so(disc_run, disc_data, tmp_path):
+    path = shutil.copytree(disc_run.path, tmp_path / "old")
+    card = json.loads((path / "card.json").read_text())
+    card["normalisation"]["limit"] = None
+    (path / "card.json").write_text(json.dumps(card))
+    run = train_quickly(disc_data, tmp_path / "run", steps=1, start=path, model=None)
+    assert run.card.normalisation.limit == 0
+    assert uvala.load_run(run.path).plan.normalisation == run.card.normalisation

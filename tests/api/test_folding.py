@@ -88,6 +88,9 @@ class TestTogether:
             name: by_name[name] for name in fold.folder.split.val
         }
 
+    def test_out_of_fold_they_name_no_temperature_since_each_fold_has_its_own(self, folded):
+        assert Scores.from_json(folded.folder.scores_path).probabilities.temperature == 1.0
+
     def test_report_and_card_tell_the_score_out_of_fold(self, folded):
         assert "out of fold" in folded.report.read_text()
         assert folded.card.data.notes[0].startswith("each image by the network that was not trained on it")
@@ -167,7 +170,7 @@ def test_folds_stay_what_they_were_when_the_folder_changes(stopped, data, tmp_pa
         shutil.copyfile(other / kind / "03.png", other / kind / "copy.png")
     shutil.copytree(stopped.path, tmp_path / "run")
     run = uvala.train(other, out=tmp_path / "run", resume=True)
-    validated = [name for fold in run.folder.members for name in fold.split.val]
+    validated = [name for fold in run.folder.chosen_members for name in fold.split.val]
     assert sorted(validated) == [f"{n:02d}.png" for n in range(9)]
 
 
@@ -180,7 +183,7 @@ def test_folds_of_an_older_run_stay_as_they_began(stopped, tmp_path):
         (path / name / "split.json").write_text(json.dumps(split))
     run = uvala.train(path, resume=True)
     scored = {image.name for image in Scores.from_json(run.folder.scores_path).images}
-    trained = {*run.folder.members[0].split.train, *run.folder.members[1].split.train}
+    trained = {*run.folder.chosen_members[0].split.train, *run.folder.chosen_members[1].split.train}
     assert len(scored) == 2 + 2 + 3
     assert not trained - {f"{n:02d}.png" for n in range(9)}
 
@@ -212,7 +215,7 @@ class TestStoppedWhileAFoldIsScored:
 
     def test_the_fold_itself_is_finished(self, run):
         assert uvala.load_run(run.path / "fold-1").card.training.finished
-        assert len(run.folder.members) == 1
+        assert len(run.folder.chosen_members) == 1
 
     def test_the_report_says_what_is_missing(self, run):
         text = "missing from the mean of 2 folds: fold-2 (not begun)"
@@ -230,7 +233,7 @@ class TestStoppedBeforeAFirstValidation:
 
     def test_the_fold_is_no_member(self, run):
         assert (run.path / "fold-2/model.safetensors").is_file()
-        assert [each.path.name for each in run.folder.members] == ["fold-1"]
+        assert [each.path.name for each in run.folder.chosen_members] == ["fold-1"]
         assert len(run.predictor.members) == 1
 
     def test_only_images_of_the_others_are_scored(self, run):
@@ -243,7 +246,7 @@ class TestStoppedBeforeAFirstValidation:
 
     def test_after_a_resume_it_is_one(self, run, tmp_path):
         whole = uvala.train(shutil.copytree(run.path, tmp_path / "run"), resume=True)
-        assert len(whole.folder.members) == 2
+        assert len(whole.folder.chosen_members) == 2
         assert "missing from the mean" not in whole.report.read_text()
 
     def test_of_the_first_fold_there_are_no_scores(self, data, tmp_path):
@@ -299,6 +302,13 @@ class TestLengthened:
         assert max(more) - min(more) < 0.2
         assert 0.7 * 600 < sum(more) < 600 - 10
 
+    def test_a_refusal_leaves_the_log_as_it_was(self, longer):
+        run, _ = longer
+        before = run.log_path.read_bytes()
+        with pytest.raises(BudgetError, match="at least 10 s more for each"):
+            uvala.train(run.path, resume=True, budget="+20s")
+        assert run.log_path.read_bytes() == before
+
     def test_too_little_for_each_is_refused(self, longer):
         run, give = longer
         with pytest.raises(BudgetError, match=r"at least 10 s more for each.*--budget \d+s or more"):
@@ -335,7 +345,7 @@ class TestLengthened:
         assert began == [1]
         assert not resumed.card.training.finished
         assert not any(fold.card.training.finished for fold in folds_of(run))
-        assert len(resumed.folder.members) == FOLDS
+        assert len(resumed.folder.chosen_members) == FOLDS
 
     @pytest.mark.slow  # two folds by the clock
     def test_ends_in_its_time(self, data, tmp_path, monkeypatch):
@@ -367,6 +377,19 @@ def test_what_goes_wrong_in_one_leaves_the_others(data, tmp_path):
         train_quickly(data, tmp_path / "run", steps=2, folds=2, listener=fail)
     assert uvala.load_run(tmp_path / "run").predict(IMAGE).mask.shape == IMAGE.shape
     assert uvala.train(tmp_path / "run", resume=True).card.training.finished
+
+
+def test_the_card_of_the_whole_is_written_when_all_else_is_there(data, tmp_path, monkeypatch):
+    """Killed before it, the folder is no run; killed after it, a whole one."""
+    found, write = [], RunFolder.write_card
+
+    def note(run, card):
+        found.append((card.members, len(RunFolder(run.path).folds), RunFolder(run.path).split.val))
+        write(run, card)
+
+    monkeypatch.setattr(RunFolder, "write_card", note)
+    train_quickly(data, tmp_path / "run", steps=1, folds=2)
+    assert found[0] == (("fold-1", "fold-2"), 2, ())
 
 
 class TestRefused:

@@ -299,3 +299,11 @@ def test_checkpoint_of_nnunet_keeps_its_normalisation_and_its_names(tmp_path):
     predicted = uvala.load_run(run.path).predict(image).probabilities
     np.testing.assert_allclose(predicted, expected.numpy(), atol=1e-4)
     assert run.card.encoding.names == ("background", "kidney")
+
+
+def test_a_resume_of_what_was_imported_is_refused(tmp_path, disc_data):
+    path, _ = checkpoint(tmp_path)
+    run, _ = import_weights(path, tmp_path / "run")
+    for options in ({"data": run.path}, {"data": disc_data, "out": run.path}):
+        with pytest.raises(ConfigError, match="begin from it: uvala train DATA --from"):
+            uvala.train(**options, resume=True)

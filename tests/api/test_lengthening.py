@@ -8,10 +8,11 @@ import pytest
 import uvala
 from trainings import train_quickly
 from uvala.api.lengthening import lengthen, lengthened, refuse_less_than_done, time_on_top
-from uvala.errors import BudgetError, ConfigError, RunError
+from uvala.errors import BudgetError, ConfigError, RunError, StorageError
 from uvala.log import EventLog, read_events
 from uvala.plan.schema import LengthConfig, Plan
-from uvala.training.checkpoint import Progress, read_progress
+from uvala.training.checkpoint import read_progress
+from uvala.training.progress import Progress
 
 PLAN = Plan(length=LengthConfig(budget=600.0))
 
@@ -114,15 +115,22 @@ class TestRefused:
     def test_as_many_steps_as_were_done_when_it_was_stopped(self):
         plan, shorter = (Plan(length=LengthConfig(steps=steps)) for steps in (9, 6))
         with pytest.raises(ConfigError, match="with 6 steps done"):
-            refuse_less_than_done(plan, shorter, Progress(step=6, share=6 / 9))
-        refuse_less_than_done(plan, shorter, Progress(step=5, share=5 / 9))
-        refuse_less_than_done(plan, plan, Progress(step=9, share=1))  # cut off before its scores
+            refuse_less_than_done(plan, shorter, Progress(step=6), 10)
+        refuse_less_than_done(plan, shorter, Progress(step=5), 10)
+        refuse_less_than_done(plan, plan, Progress(step=9), 10)  # cut off before its scores
 
-    def test_fewer_epochs_than_are_done(self):
-        plan, shorter = (Plan(length=LengthConfig(epochs=epochs)) for epochs in (10, 4))
+    @pytest.mark.parametrize(
+        "before", [LengthConfig(epochs=10), LengthConfig(steps=100), LengthConfig(budget=600)], ids=str
+    )
+    def test_fewer_epochs_than_are_done(self, before):
+        plan, shorter = Plan(length=before), Plan(length=LengthConfig(epochs=4))
         with pytest.raises(ConfigError, match=r"length\.epochs = 4, with 5 epochs done.*to 6 or more"):
-            refuse_less_than_done(plan, shorter, Progress(step=50, share=0.5))
-        refuse_less_than_done(plan, shorter, Progress(step=30, share=0.3))
+            refuse_less_than_done(plan, shorter, Progress(step=50, share=1), 10)
+        refuse_less_than_done(plan, shorter, Progress(step=30, share=1), 10)
+
+    def test_fewer_epochs_than_a_finished_run_by_steps_has_done(self, disc_run):
+        with pytest.raises(ConfigError, match=r"length\.epochs = 1, with .* epochs done"):
+            uvala.train(disc_run.path, resume=True, epochs=1)
 
     def test_a_device_that_is_not_there_before_anything_is_written(self, disc_run, tmp_path):
         path = shutil.copytree(disc_run.path, tmp_path / "run")
@@ -138,6 +146,28 @@ class TestRefused:
     def test_more_time_for_a_new_training(self, disc_data, tmp_path):
         with pytest.raises(ConfigError, match=r"--budget \+10m for a new training"):
             uvala.train(disc_data, out=tmp_path / "run", budget="+10m")
+
+    def test_a_folder_in_which_a_training_still_runs(self, disc_data, tmp_path):
+        refused = []
+
+        def go_on(event):
+            if event["event"] == "validation" and not refused:
+                refused.append(event)
+                with pytest.raises(StorageError, match="another process is at work"):
+                    uvala.train(tmp_path / "run", resume=True)
+
+        run = train_quickly(disc_data, tmp_path / "run", steps=4, listener=go_on)
+        assert refused
+        assert run.card.training.finished
+
+    def test_another_tracker_but_not_the_same(self, disc_run, tmp_path):
+        path = shutil.copytree(disc_run.path, tmp_path / "run")
+        plan = path / "plan.toml"
+        plan.write_text(plan.read_text().replace('tracking = "none"', 'tracking = "tensorboard"'))
+        with pytest.raises(ConfigError, match="--resume together with another tracking"):
+            uvala.train(path, resume=True, track="mlflow")
+        with pytest.raises(RunError, match="whose training is finished"):
+            uvala.train(path, resume=True, track="tensorboard")
 
     def test_a_run_that_is_none(self, disc_data):
         with pytest.raises(ConfigError, match=r"which is no run.*uvala train --resume RUN"):

@@ -57,3 +57,9 @@ def test_an_impossible_wish_is_refused(disc_data):
         uvala.plan_training(disc_data, settings={"patches.sise": 64})
     with pytest.raises(UnknownNameError, match="did you mean 'pocket_unet'"):
         uvala.plan_training(disc_data, model="poket_unet")
+
+
+def test_an_encoder_to_freeze_that_is_not_there_is_refused(disc_data):
+    settings = {**QUICK, "length.steps": 6, "freeze.encoder": 0.5}
+    with pytest.raises(ConfigError, match="which has no encoder"):
+        uvala.plan_training(disc_data, model="pocket_unet", device="cpu", settings=settings)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 import uvala
 from trainings import train_quickly
-from uvala.api.training import _tidy
+from uvala.api.training import _default_out, _tidied
 from uvala.errors import ConfigError, DataError, RunError, SplitError, StorageError, UnknownNameError
 from uvala.log import read_events
 from uvala.runs.folder import RunFolder
@@ -283,9 +283,58 @@ def test_scores_in_the_folder_are_those_of_the_evaluation(disc_run, disc_data):
     )
 
 
-def test_a_training_that_fails_after_a_checkpoint_keeps_it(tmp_path):
-    run = RunFolder(tmp_path / "run")
-    run.checkpoint_path.parent.mkdir(parents=True)
-    run.checkpoint_path.touch()
-    _tidy(run, DataError(found="an image less", expected="all of them", fix="bring it back"))
-    assert run.checkpoint_path.is_file()
+@pytest.mark.parametrize(("name", "kept"), [("state", True), ("state.previous", True), ("start", False)])
+def test_a_training_that_fails_keeps_its_checkpoint_but_not_its_start(tmp_path, name, kept):
+    file = tmp_path / f"run/checkpoint/{name}.safetensors"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(DataError), _tidied(RunFolder(tmp_path / "run")):
+        raise DataError(found="an image less", expected="all of them", fix="bring it back")
+    assert file.is_file() == kept
+
+
+class TestTwoAtOnce:
+    """No training gets into the folder of another, however early that one is."""
+
+    def test_a_folder_for_which_another_is_planned_is_refused(self, disc_data, tmp_path):
+        refused = []
+
+        def begin_another(event):
+            if event["event"] == "facts":
+                with pytest.raises(StorageError, match="another process is at work"):
+                    train_quickly(disc_data, tmp_path / "run", steps=1)
+                refused.append(event)
+
+        run = train_quickly(disc_data, tmp_path / "run", steps=1, listener=begin_another)
+        assert refused
+        assert run.card.training.finished
+
+    def test_a_folder_whose_planning_was_killed_is_taken(self, disc_data, tmp_path):
+        (tmp_path / ".lock").touch()
+        assert train_quickly(disc_data, tmp_path, steps=1).card.training.finished
+
+    def test_each_has_a_default_folder_of_its_own(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        names = {_default_out(tmp_path / "cells") for _ in range(3)}
+        assert len(names) == 3
+        assert all(path.is_dir() and path.name.startswith("cells-") for path in names)
+
+
+def test_a_run_knows_which_manifest_it_was_trained_on(disc_data, tmp_path):
+    data = shutil.copytree(disc_data, tmp_path / "data")
+    names = sorted(path.name for path in (data / "images").iterdir())
+    for manifest, chosen in (("few.csv", names[:5]), ("others.csv", names[5:])):
+        rows = [f"images/{name},masks/{name}" for name in chosen]
+        (data / manifest).write_text("\n".join(["image,mask", *rows]))
+    train_and_cut(data / "few.csv", tmp_path / "run", 5)
+    resumed = uvala.train(tmp_path / "run", resume=True)
+    assert resumed.card.training.finished
+    assert (resumed.card.data.name, resumed.card.data.path) == ("few", str(data / "few.csv"))
+
+
+def test_predictions_go_into_a_folder_at_home(disc_run, disc_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    disc_run.predict_files([disc_data / "images/00.png"], "~/predicted")
+    assert [path.name for path in (tmp_path / "predicted").iterdir()] == ["00.png"]
+    assert not (tmp_path / "~").exists()

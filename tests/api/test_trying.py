@@ -5,12 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from uvala.api.preparing import prepare
-from uvala.api.trying import after_trials, trial_score
+import uvala
+from uvala.api.preparing import prepare, write_down
+from uvala.api.trying import improve_by_trials, trial_score
 from uvala.api.wishes import asked_for
 from uvala.config import override
+from uvala.log import EventLog, read_events
 from uvala.plan.budget import Clock
-from uvala.runs.folder import RunFolder
+from uvala.plan.schema import write_plan
+from uvala.runs.folder import RunFolder, open_run
+
+HOURS = {"length.budget": 7200.0, "length.steps": None}
 
 
 @pytest.fixture
@@ -24,7 +29,43 @@ def prepared(disc_data):
 )
 def test_without_much_time_nothing_is_tried(prepared, tmp_path, length):
     asked = replace(prepared, plan=override(prepared.plan, length, where="here"))
-    assert after_trials(asked, {}, tmp_path, None, 0.0) is asked
+    improve_by_trials(asked, {}, RunFolder(tmp_path), EventLog(None))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_clearly_better_stands_in_plan_and_log(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("uvala.api.trying.trial_score", lambda prepared, run, seconds: score(prepared.plan))
+    long = replace(prepared, plan=override(prepared.plan, HOURS, where="here"))
+    rate = long.plan.optimiser.learning_rate
+
+    def score(plan):
+        return 0.9 if plan.optimiser.learning_rate > rate else 0.5
+
+    run = RunFolder(tmp_path)
+    improve_by_trials(long, {}, run, write_down(long, run, None, 0.0))
+    assert run.plan.optimiser.learning_rate == pytest.approx(3 * rate, rel=0.05)
+    assert "score 0.900 in a trial" in run.plan_path.read_text()
+    said = [event for event in read_events(run.log_path) if event.get("path") == "optimiser.learning_rate"]
+    assert said[-1]["value"] == run.plan.optimiser.learning_rate
+
+
+def test_a_run_that_is_cut_off_in_a_trial_can_be_gone_on_with(disc_data, tmp_path, monkeypatch):
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("uvala.api.trying.trial_score", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        uvala.train(
+            disc_data,
+            out=tmp_path / "run",
+            budget="2h",
+            model="pocket_unet",
+            device="cpu",
+            settings={"patches.size": 32, "patches.batch": 4},
+        )
+    plan = override(open_run(tmp_path / "run").plan, {"length.budget": None, "length.steps": 2}, where="here")
+    write_plan(tmp_path / "run/plan.toml", plan, {})  # not the two hours
+    assert uvala.train(tmp_path / "run", resume=True).card.training.finished
 
 
 @pytest.mark.slow  # ten seconds, the least that a training can have

@@ -50,7 +50,12 @@ class TestPriority:
         assert reasons["patches.size"].startswith("nnunet: its plan for ISBI 2012")
 
     def test_ten_minutes_where_nobody_says_how_long(self):
-        assert Wishes().with_length().values == {"length.budget": 600.0}
+        wishes = Wishes().with_length()
+        assert wishes.values == {"length.budget": 600.0}
+        assert wishes.reasons == {"length.budget": "nobody said how long"}
+
+    def test_patches_around_objects_leave_no_room_for_a_default(self):
+        assert asked_for({"patches.object_share": 0.8}).plan().patches.object_share == 0.8
 
 
 class TestPlanFile:
@@ -136,20 +141,42 @@ class TestRecipe:
 
     def test_its_patch_is_no_larger_than_the_images(self, disc_data):
         dataset = read_dataset(disc_data)  # of 48x64
-        assert for_images(of_recipe("nnunet"), dataset)[0].values["patches.size"] == 64
+        wishes, said = for_images(of_recipe("nnunet"), dataset)
+        assert wishes.values["patches.size"] == 64
+        assert said == ("patches of 64 pixels: the recipe's 512 is more than the largest image has",)
 
     def test_where_its_weights_cannot_be_had_nothing_random_is_frozen(self, disc_data, no_weights):
         wishes, said = for_images(of_recipe("vgg16-platform"), read_dataset(disc_data))
         assert wishes.values["model.options.pretrained"] is False
         assert wishes.values["freeze.encoder"] == 0
         assert wishes.reasons["freeze.encoder"] == "published weights cannot be had here"
-        assert said[0].startswith("from random weights, all of them trained from the start: no weights of")
+        assert said[-1].startswith("from random weights, all of them trained from the start: no weights of")
 
     def test_weights_that_the_user_asked_for_are_not_given_up(self, disc_data, no_weights):
         wishes = of_recipe("vgg16-platform").under(asked_for({"model.options.pretrained": True}))
         kept, said = for_images(wishes, read_dataset(disc_data))
         assert kept.values["model.options.pretrained"]
-        assert not said
+        assert kept.values["freeze.encoder"] == 0.5
+        assert not any("weights" in each for each in said)
+
+    @pytest.mark.parametrize(
+        "settings", [{"model.name": "unet"}, {"model.options.pretrained": False}], ids=["network", "weights"]
+    )
+    def test_a_random_encoder_is_not_frozen(self, disc_data, settings):
+        wishes, said = for_images(
+            of_recipe("vgg16-platform").under(asked_for(settings)), read_dataset(disc_data)
+        )
+        assert wishes.values["freeze.encoder"] == 0
+        assert "all weights are trained from the start" in said[-1]
+
+    def test_an_encoder_with_given_weights_is(self, disc_data):
+        wishes = of_recipe("vgg16-platform").under(asked_for({"model.options.pretrained": False}))
+        assert for_images(wishes, read_dataset(disc_data), given=True)[0].values["freeze.encoder"] == 0.5
+
+    def test_a_user_may_freeze_what_is_random(self, disc_data):
+        settings = {"model.options.pretrained": False, "freeze.encoder": 0.2}
+        wishes = of_recipe("vgg16-platform").under(asked_for(settings))
+        assert for_images(wishes, read_dataset(disc_data))[0].values["freeze.encoder"] == 0.2
 
     def test_the_users_own_patch_may_be(self, disc_data):
         wishes = of_recipe("nnunet").under(asked_for({"patches.size": 128}))
@@ -166,6 +193,6 @@ class TestRecipe:
         folder = write_discs(tmp_path, count=2)
         for path in (folder / "images").iterdir():
             Image.fromarray(np.array(Image.open(path)).astype(np.uint16) * 100).save(path)
-        wishes, _ = for_images(of_recipe("pytorch-unet"), read_dataset(folder))
-        assert "normalisation.high" not in wishes.values
-        assert "normalisation.high" not in wishes.reasons
+        wishes, said = for_images(of_recipe("isbi-article"), read_dataset(folder))
+        assert not any(path.startswith("normalisation.") for path in (*wishes.values, *wishes.reasons))
+        assert "levels of these uint16 images in place of the recipe's, which are for 8 bits" in said

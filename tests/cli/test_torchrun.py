@@ -62,7 +62,7 @@ def data(tmp_path_factory):
 def test_a_killed_rank_ends_the_job_and_a_resume_finishes_it(data, tmp_path, rank):
     run = tmp_path / "run"
     with torchrun(data, "--model", "pocket_unet", *STEPS, "--out", run) as job:
-        read_until(job, "validation")
+        read_until(job, "validation Dice")
         os.kill(ranks_of(job)[rank], signal.SIGKILL)
         said, _ = job.communicate(timeout=60)
     assert job.returncode != 0
@@ -80,7 +80,7 @@ def test_an_interrupt_of_all_processes_stops_cleanly(data, tmp_path):
     """As Ctrl-C does: the terminal tells all of them, and torchrun its ranks once more."""
     run = tmp_path / "run"
     with torchrun(data, "--model", "pocket_unet", *STEPS, "--out", run) as job:
-        read_until(job, "validation")
+        read_until(job, "validation Dice")
         for process in [*ranks_of(job).values(), job.pid]:
             os.kill(process, signal.SIGINT)
         job.communicate(timeout=120)

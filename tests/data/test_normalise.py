@@ -57,14 +57,19 @@ def test_numbers_beyond_float32_keep_their_differences():
     np.testing.assert_allclose(values[0, 0], np.linspace(-1, 1, 46), atol=1e-6)
 
 
-def test_without_a_limit_nothing_is_clipped():
-    settings = Normalisation(low=(0,), high=(2,), limit=None)
-    assert normalise(np.full((1, 1, 1), 101.0, np.float32), settings).item() == 100
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_without_a_limit_nothing_is_clipped(dtype):
+    settings = Normalisation(low=(0,), high=(2,), limit=0)
+    assert normalise(np.full((1, 1, 1), 101, dtype), settings).item() == 100
+
+
+def test_no_limit_in_a_card_of_an_older_version_is_no_limit():
+    assert Normalisation.model_validate({"limit": None}).limit == 0
 
 
 def test_by_the_deviation_of_an_image_its_mean_becomes_0_and_its_variance_1():
     image = np.random.default_rng(0).integers(0, 60000, (2, 40, 30)).astype(np.uint16)
-    settings = Normalisation(by="image", levels="deviation", limit=None)
+    settings = Normalisation(by="image", levels="deviation", limit=0)
     channels = normalise(image, settings).reshape(2, -1)
     np.testing.assert_allclose(channels.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(channels.std(axis=1), 1, atol=1e-5)
@@ -108,7 +113,7 @@ class TestBack:
     @pytest.mark.parametrize("reverse", [False, True])
     def test_what_was_normalised_comes_back(self, dtype, reverse):
         image = np.random.default_rng(0).integers(0, 200, (3, 9, 8)).astype(dtype)
-        settings = Normalisation(low=(0, 10, 20), high=(200, 150, 100), limit=None, reverse_channels=reverse)
+        settings = Normalisation(low=(0, 10, 20), high=(200, 150, 100), limit=0, reverse_channels=reverse)
         back = denormalise(normalise(image, settings)[None], settings, dtype)
         assert back.dtype == dtype
         np.testing.assert_allclose(back[0], image, rtol=0, atol=1e-4 if dtype is np.float32 else 0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from uvala.arrays import IGNORE
+from uvala.data.class_centroids import class_centroids
 from uvala.data.object_looks import gather_objects, look_at_pair, noise_of
 
 
@@ -100,12 +101,24 @@ class TestNeighbours:
         classes, labels = squares([(10, 10), (10, 18 + gap), (40, 40)], side=8)
         assert facts(classes, labels).touching == pytest.approx(share)
 
-    def test_corners_touch_too(self):
+    @pytest.mark.parametrize(("gap", "share"), [(0, 2 / 3), (1, 0.0)])
+    def test_adjoining_ones_have_no_pixel_between_them(self, gap, share):
+        classes, labels = squares([(10, 10), (10, 18 + gap), (40, 40)], side=8)
+        assert facts(classes, labels).adjoining == pytest.approx(share)
+
+    def test_corners_touch_too_and_share_no_edge(self):
         classes, labels = squares([(10, 10), (18, 18)], side=8)
+        found = facts(classes, labels)
+        assert (found.touching, found.adjoining) == (1, 0)
+
+    def test_no_more_than_all_of_them_touch(self):
+        """Two of four are cut by the border: they are neighbours, and not counted."""
+        classes, labels = squares([(0, 10), (8, 10), (56, 30), (48, 30)], side=8)
         assert facts(classes, labels).touching == 1
 
     def test_pieces_of_a_class_cannot_touch(self):
-        assert facts(squares([(10, 10)], 8)[0]).touching is None
+        found = facts(squares([(10, 10)], 8)[0])
+        assert (found.touching, found.adjoining) == (None, None)
 
 
 class TestNoise:
@@ -131,7 +144,14 @@ def test_of_a_large_mask_a_part_is_looked_at():
     classes[2990:2996, 700:706] = 1
     found = look(classes)
     assert found.areas.tolist() == [36]  # around a pixel of a class that is present
-    assert found.centroids[1, 0] == pytest.approx(2993 / 3000 - 0.5)
+    assert found.centroids[1, 0] == pytest.approx(2993 / 3000 - 0.5, abs=1 / 3000)
+
+
+def test_a_centroid_is_where_the_class_is_whatever_the_size_of_the_mask():
+    small = blank(60, 90)
+    small[10:20, 30:33] = 1
+    large = small.repeat(50, axis=0).repeat(50, axis=1)
+    assert class_centroids(large, 2) == pytest.approx(class_centroids(small, 2), abs=1e-3)
 
 
 def test_facts_of_several_images_are_medians_and_percentiles_over_all_objects():

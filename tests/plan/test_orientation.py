@@ -1,7 +1,8 @@
 import numpy as np
 
 from uvala.arrays import IGNORE
-from uvala.plan.orientation import find_orientation
+from uvala.data.class_centroids import class_centroids, leanings_of
+from uvala.plan.orientation import find_orientation, orientation_of
 
 NAMES = ("ground", "sky")
 
@@ -43,6 +44,19 @@ def test_objects_anywhere_have_no_orientation():
 
 def test_too_few_images_prove_nothing():
     assert not find_orientation(maps(5), NAMES).vertical
+
+
+def test_of_a_few_photographs_up_and_down_are_told_apart_all_the_same():
+    leanings = leanings_of(class_centroids(each, 2) for each in maps(7))
+    found = orientation_of(leanings, NAMES, photographs=True)
+    assert (found.vertical, found.horizontal) == (True, False)
+    assert found.reason.startswith("7 images with a class cannot tell")
+    assert not orientation_of(leanings, NAMES).vertical
+
+
+def test_enough_photographs_are_judged_by_their_masks():
+    leanings = leanings_of(class_centroids(each, 2) for each in maps(20, sky_on_top=False))
+    assert not orientation_of(leanings, NAMES, photographs=True).vertical
 
 
 def test_ignored_pixels_have_no_place():

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -41,6 +43,10 @@ class TestPlan:
         assert (plan.patches.size, plan.model.options["width"]) == (64, 5)
         assert reasons["patches.size"] == "set by you"
 
+    def test_so_it_is_said_of_settings_that_nothing_else_decides(self, dataset):
+        _, reasons = plan_for(dataset, **{"optimiser.clip": 1.0, "seed": 3})
+        assert reasons["optimiser.clip"] == reasons["seed"] == "set by you"
+
     def test_without_a_budget_the_plan_is_the_same_on_every_run(self, dataset):
         assert plan_for(dataset) == plan_for(dataset)
 
@@ -60,6 +66,8 @@ class TestPlan:
             ({"patches.size": 4}, "patches.size = 4"),
             ({"loss.dice": 0, "loss.cross_entropy": 0}, "at least one of cross_entropy, .*dice"),
             ({"device": "tpu"}, "device = 'tpu'"),
+            ({"length.steps": None, "length.epochs": math.inf}, "length.epochs = inf"),
+            ({"optimiser.clip": math.nan}, "optimiser.clip = nan"),
             ({"augment.scales": 2}, r"did you mean 'augment\.scale'"),
         ],
     )

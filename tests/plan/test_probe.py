@@ -46,6 +46,11 @@ class TestWork:
         work = work_of(POCKET)
         assert work.memory(1, half=True) < work.memory(1) < work.memory(2)
 
+    def test_memory_shrinks_with_the_parts_of_a_batch(self):
+        work = work_of(POCKET)
+        assert work.memory(4, at_once=4) == work.memory(4)
+        assert work.memory(2) < work.memory(4, at_once=2) < work.memory(4)  # the loss sees all four
+
     def test_options_at_their_defaults_make_no_other_candidate(self):
         assert POCKET.with_options({"width": 16}) == POCKET
 
@@ -125,6 +130,18 @@ class TestPrices:
         prices.seconds(POCKET)
         one = prices.seconds(mixed, exactly=True)
         assert prices.seconds(replace(mixed, batch=4)) == pytest.approx(one * 2**0.9)
+
+    def test_a_batch_in_parts_goes_forward_twice(self):
+        prices, parts = self.prices(), replace(POCKET, batch=8, accumulate=4)
+        one = prices.seconds(POCKET)
+        assert prices.seconds(parts) == pytest.approx(4 * one * 4 / 3)
+        assert list(prices.measured) == [POCKET]
+
+    def test_a_batch_in_parts_fits_where_the_whole_does_not(self):
+        whole = replace(POCKET, batch=64)
+        machine = Machine(CPU, work_of(POCKET).memory(32))
+        assert not fits(whole, machine)
+        assert fits(replace(whole, accumulate=8), machine)
 
     def test_a_second_is_measured_where_it_is_asked_for_exactly(self):
         prices, other = self.prices(), Candidate("pocket_unet", 1, 2, 64, 4)

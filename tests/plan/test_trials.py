@@ -6,7 +6,7 @@ import pytest
 
 from uvala.config import override
 from uvala.plan.schema import Plan
-from uvala.plan.trials import run_trials, trial_seconds
+from uvala.plan.trials import run_trials, trial_seconds, trials_to_come
 
 PLAN = override(Plan(), {"length.budget": 3600.0, "optimiser.learning_rate": 3e-3}, where="a test")
 
@@ -71,19 +71,28 @@ def test_later_questions_build_on_earlier_answers():
     assert "as planned" in reasons["patches.size"]
 
 
-def test_pretrained_weights_are_tried_where_they_are_at_hand():
-    plan = override(PLAN, {"model.name": "unet:resnet18"}, where="a test")
-
-    def score(each):
-        return 0.9 if each.model.options.get("pretrained") else 0.5
-
-    assert trial(score, plan=plan, pretrained=True)[0].model.options == {"pretrained": True}
-    assert trial(score, plan=plan, pretrained=False)[0].model.options == {}
-
-
 @pytest.mark.parametrize(("budget", "seconds"), [(None, 0), (600, 0), (3599, 0), (3600, 180), (10**6, 1800)])
 def test_trials_pay_in_longer_trainings_only(budget, seconds):
     assert trial_seconds(budget) == seconds
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted", "words"),
+    [
+        ({}, (), "values of optimiser.learning_rate, for 3 min 00 s in all"),
+        ({"length.budget": 7200.0}, (), "optimiser.learning_rate and patches.size, for 6 min 00 s"),
+        ({"length.budget": 7200.0}, ("optimiser.learning_rate",), "values of patches.size"),
+    ],
+    ids=["an hour", "two hours", "a wish"],
+)
+def test_what_will_be_tried_is_told_before(settings, wanted, words):
+    plan = override(PLAN, settings, where="a test")
+    assert words in trials_to_come(plan, dict.fromkeys(wanted))
+
+
+@pytest.mark.parametrize("settings", [{"length.budget": 600.0}, {"folds": 5}], ids=str)
+def test_nothing_is_told_where_nothing_will_be_tried(settings):
+    assert trials_to_come(override(PLAN, settings, where="a test"), {}) == ""
 
 
 def test_each_trial_is_told():

@@ -82,3 +82,13 @@ def test_the_processor_is_always_there():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(RunError, match="leave --device at auto"):
         pick_device(f"cuda:{torch.cuda.device_count()}")
+
+
+def test_a_trial_that_was_killed_is_no_run_and_goes(disc_run, tmp_path):
+    trial = tmp_path / ".trial-a.part"
+    trial.mkdir()
+    (trial / "card.json").write_text((disc_run.path / "card.json").read_text())
+    with pytest.raises(RunError, match="give the folder that --out named"):
+        open_run(tmp_path)
+    RunFolder(tmp_path).clear_leftovers()
+    assert not trial.exists()

@@ -19,14 +19,14 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def full(monkeypatch):
-    """full(part of a file's name): from now on, the disk has no room for such files."""
+    """full(part of a file's name): from now on, the disk has no room for such files, or another trouble."""
 
-    def fill(name: str) -> None:
+    def fill(name: str, number: int = errno.ENOSPC) -> None:
         sync = os.fsync
 
         def refuse(handle: int) -> None:
             if name in os.readlink(f"/proc/self/fd/{handle}"):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise OSError(number, os.strerror(number))
             sync(handle)
 
         monkeypatch.setattr(os, "fsync", refuse)
@@ -52,6 +52,14 @@ class TestFullDisk:
         warnings = [event["text"] for event in events if event["event"] == "warning"]
         assert len(warnings) == 1
         assert "no space left" in warnings[0]
+
+    def test_that_is_gone_ends_no_training(self, data, tmp_path, full):
+        full("state", errno.EIO)
+        events = []
+        training = train(data, tmp_path, listener=events.append)
+        assert training.progress.step == 12
+        warnings = [event["text"] for event in events if event["event"] == "warning"]
+        assert "cannot be written (Input/output error)" in warnings[0]
 
     def test_the_checkpoints_before_stay_whole(self, data, tmp_path, full):
         train(data, tmp_path / "whole")

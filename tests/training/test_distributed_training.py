@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from drawn import write_discs
 from jobs import same, state, train, weights
 from many_ranks import run_ranks
-from rank_tasks import losses, train_together
+from rank_tasks import judged_late, losses, train_together
 from uvala.errors import RankError
 from uvala.runs.folder import RunFolder
 from uvala.training.checkpoint import read_progress
@@ -68,6 +68,9 @@ class TestTogether:
         out, _ = whole
         assert (out / "model.safetensors").is_file()
         assert not list((out / "rank-1").rglob("*.safetensors"))
+
+    def test_rank_0_decides_for_all_which_weights_are_the_best(self, data, tmp_path):
+        assert run_ranks(judged_late, 2, data, tmp_path) == [2, 2]
 
 
 class TestKilledRank:

@@ -52,7 +52,7 @@ def test_the_rate_is_lower_afterwards(data, tmp_path):
 
 
 def test_a_network_without_an_encoder_is_refused(data, tmp_path):
-    with pytest.raises(ConfigError, match=r"PocketUNet, which has no encoder.*leave out freeze\.encoder"):
+    with pytest.raises(ConfigError, match=r"PocketUNet, which has no encoder.*set freeze\.encoder=0"):
         Training(job(data, tmp_path, settings={"freeze.encoder": 0.5}))
 
 

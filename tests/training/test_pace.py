@@ -26,7 +26,11 @@ class TestStepPace:
 
     def test_validates_at_fixed_steps_and_at_the_last(self):
         pace = StepPace(45, ValidationConfig(rounds=4))
-        assert [step for step in range(1, 46) if pace.validation_due(step)] == [11, 22, 33, 44, 45]
+        assert [step for step in range(1, 46) if pace.validation_due(step)] == [12, 24, 36, 45]
+
+    def test_validates_no_more_often_than_asked_for(self):
+        pace = StepPace(39, ValidationConfig(rounds=20))
+        assert sum(pace.validation_due(step) for step in range(1, 40)) == 20
 
 
 class TestBudgetPace:
@@ -47,8 +51,22 @@ class TestBudgetPace:
         pace = budget_pace(clock)
         pace.validated(1, seconds=2.0, seconds_per_pixel=0.002)  # the end is at 91 s
         clock.elapsed = 80.0
+        pace.reached(7)
         assert not pace.over(7)
         clock.elapsed = 88.0
+        pace.reached(8)
+        assert pace.over(8)
+
+    def test_whether_it_ends_may_be_asked_as_often_as_one_likes(self):
+        clock = FakeClock()
+        pace = budget_pace(clock)
+        pace.validated(1, seconds=2.0, seconds_per_pixel=0.002)  # the end is at 91 s
+        clock.elapsed = 80.0
+        pace.reached(7)
+        clock.elapsed = 86.0
+        assert not pace.over(8)
+        clock.elapsed = 88.0
+        pace.reached(8)
         assert pace.over(8)
 
     def test_no_validation_just_before_the_last_one(self):

@@ -107,6 +107,10 @@ class TestLog:
         kept = events_to_keep([*events, {"event": "warning", "text": "stopped"}], Progress(step=5))
         assert [event["text"] for event in kept] == ["3"]
 
+    def test_what_a_resume_says_again_is_dropped(self):
+        events = [{"event": kind, "text": ""} for kind in ("note", "cache", "tuned", "end")]
+        assert [event["event"] for event in events_to_keep(events, Progress(step=5))] == ["note"]
+
 
 def to_keep(out):
     return events_to_keep(read_events(out / "log.jsonl"), read_progress(RunFolder(out)))

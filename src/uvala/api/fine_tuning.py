@@ -213,8 +213,8 @@ def _spread(source: Source, network: NetworkCard, axes: _Axes, key: str) -> Tens
     for axis in axes.channels:
         # folded images have several channels of the network for each channel of the image
         blocks = tensor.unflatten(axis, (before, -1))
-        mean = blocks.sum(axis, keepdim=True) / after
-        tensor = mean.expand(*(after if n == axis else -1 for n in range(mean.dim()))).flatten(axis, axis + 1)
+        part = blocks.sum(axis, keepdim=True) / after
+        tensor = part.expand(*(after if n == axis else -1 for n in range(part.dim()))).flatten(axis, axis + 1)
     return tensor
 
 

@@ -23,7 +23,7 @@ from uvala.plan.budget import Clock
 from uvala.prediction.engine import Predictor
 from uvala.report.drawing import Sheet
 from uvala.runs.folder import RunFolder
-from uvala.training.checkpoint import Progress
+from uvala.training.progress import Progress
 from uvala.training.stop import StopSignal
 
 __all__ = ["Finish", "page_seconds", "shuffled", "tuning_seconds"]

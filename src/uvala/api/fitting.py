@@ -18,10 +18,10 @@ from uvala.plan.budget import Clock
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder
 from uvala.tiling.tta import views_of
-from uvala.training.checkpoint import Progress
 from uvala.training.distributed import World
 from uvala.training.job import Job
 from uvala.training.loop import Training
+from uvala.training.progress import Progress
 from uvala.training.stop import StopSignal
 from uvala.training.tracking import tracked
 

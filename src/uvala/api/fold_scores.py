@@ -21,7 +21,8 @@ from uvala.plan.budget import Clock
 from uvala.prediction.engine import Predictor
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder
-from uvala.training.checkpoint import Progress, read_progress
+from uvala.training.checkpoint import read_progress
+from uvala.training.progress import Progress
 from uvala.training.stop import StopSignal
 
 __all__ = ["finish_folds"]
@@ -46,7 +47,7 @@ def finish_folds(
     ready = [(fold, split) for fold, split in folds if fold.has_chosen_weights]
     together = _together([fold for fold, _ in ready])
     ended = not stop.asked and all(is_finished(fold) for fold, _ in folds)
-    page = page_seconds()
+    page = page_seconds() if clock.budget else 0.0
     finish = Finish(run, dataset, device, clock, log, stop, brief=True, ended=ended, page=page)
     finish.write_training(together, finished=False)
     if not ended:

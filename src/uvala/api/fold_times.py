@@ -5,14 +5,16 @@ import time
 from collections.abc import Iterable
 
 from uvala.api.finishing import page_seconds, tuning_seconds
-from uvala.api.lengthening import lengthen, lengthened
+from uvala.api.lengthening import lengthen, lengthened, reasons_of
 from uvala.api.resuming import used_by
+from uvala.api.tuning import MOST_IMAGES
 from uvala.data.dataset import Dataset
 from uvala.errors import BudgetError, ConfigError
-from uvala.log import EventLog, read_events
+from uvala.log import EventLog
 from uvala.plan.budget import LEAST, Clock, format_duration
 from uvala.plan.schema import Plan, write_plan
 from uvala.runs.folder import RunFolder
+from uvala.tiling.tta import views_of
 from uvala.training.checkpoint import read_progress
 
 __all__ = [
@@ -21,7 +23,6 @@ __all__ = [
     "has_begun",
     "is_finished",
     "lengthen_folds",
-    "reasons_of",
     "seconds_for_fresh",
     "used_by_folds",
 ]
@@ -57,11 +58,6 @@ def has_begun(fold: RunFolder) -> bool:
 def is_finished(fold: RunFolder) -> bool:
     """Whether a fold's training has reached its end."""
     return has_begun(fold) and fold.card.training.finished
-
-
-def reasons_of(run: RunFolder) -> dict[str, str]:
-    """The reasons of a run's plan, by dotted path."""
-    return {e["path"]: e["reason"] for e in read_events(run.log_path) if e["event"] == "plan"}
 
 
 def used_by_folds(run: RunFolder) -> float:
@@ -148,13 +144,16 @@ def _reserve(run: RunFolder, dataset: Dataset, clock: Clock) -> float:
     """Seconds to keep for what follows the last fold: each image by one network, the test images by all."""
     folds = folds_of(run)
     measured = [read_progress(fold).seconds_per_pixel for fold in folds if has_begun(fold)]
-    pace = max([each for each in measured if each] or [_SECONDS_PER_PIXEL])
+    # a validation looks at one view of an image, what follows at all that the plan names
+    views = len(views_of(run.plan.test_time))
+    pace = views * max([each for each in measured if each] or [_SECONDS_PER_PIXEL])
     once, test = _pixels(dataset, run.split.train), _pixels(dataset, run.split.test)
+    deciding = min(1.0, MOST_IMAGES / max(1, len(run.split.train)))  # share that is predicted once before
     seconds = (
         _AFTER_SECONDS
         + _PAGES * page_seconds()
         + tuning_seconds(clock)
-        + pace * (2 * once + len(folds) * test)
+        + pace * ((1 + deciding) * once + len(folds) * test)
     )
     return min(seconds, _MOST_RESERVED * (clock.budget or 0.0))
 

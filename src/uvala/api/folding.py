@@ -10,6 +10,7 @@ scores out of fold, come from images predicted by the one network that was not t
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,11 +23,10 @@ from uvala.api.fold_times import (
     has_begun,
     is_finished,
     lengthen_folds,
-    reasons_of,
     seconds_for_fresh,
     used_by_folds,
 )
-from uvala.api.lengthening import lengthened
+from uvala.api.lengthening import lengthened, reasons_of
 from uvala.api.preparing import Prepared, write_down
 from uvala.api.resuming import drop_events_after, resume_run
 from uvala.api.run import Run
@@ -40,8 +40,8 @@ from uvala.log import EventLog, Listener, read_events
 from uvala.plan.budget import Clock
 from uvala.plan.schema import Plan, write_plan
 from uvala.runs.folder import RunFolder, pick_device
-from uvala.training.checkpoint import Progress
 from uvala.training.distributed import World
+from uvala.training.progress import Progress
 from uvala.training.stop import StopSignal
 
 __all__ = ["begin_folds", "fit_folds", "resume_folds"]
@@ -49,20 +49,15 @@ __all__ = ["begin_folds", "fit_folds", "resume_folds"]
 
 def begin_folds(prepared: Prepared, run: RunFolder, listener: Listener | None, started: float) -> EventLog:
     """Fill a new run folder with all that its folds begin from; its log."""
-    log = write_down(prepared, run, listener, started)
     members = tuple(f"fold-{number}" for number in range(1, prepared.plan.folds + 1))
-    # all that is not held out trains some of the networks
     split = prepared.split
-    origin = f"{split.origin}; all that is not for testing in {len(members)} folds"
-    parts = {"train": (*split.train, *split.val), "val": (), "origin": origin}
-    run.write_split(split.model_copy(update=parts))
     # drawn once: the images may have been joined by others, and the rules be others, at a resume
     run.write_folds(make_folds(prepared.dataset, split, len(members), seed=prepared.plan.seed))
-    card = run.card
-    counts = {"train": len(parts["train"]), "val": 0, "split_origin": origin}
-    data = card.data.model_copy(update=counts)
-    run.write_card(card.model_copy(update={"members": members, "data": data}))
-    return log
+    # all that is not held out trains some of the networks
+    origin = f"{split.origin}; all that is not for testing in {len(members)} folds"
+    parts = {"train": (*split.train, *split.val), "val": (), "origin": origin}
+    prepared = replace(prepared, split=split.model_copy(update=parts))
+    return write_down(prepared, run, listener, started, members=members)
 
 
 def fit_folds(
@@ -140,12 +135,12 @@ def resume_folds(
             fix="give each fold its steps: uvala train --resume RUN/fold-1 --set length.steps=N",
         )
     own = world.own_device(pick_device(device or total.device))  # refused before anything is written
-    drop_events_after(run.log_path, Progress())
     log = EventLog(run.log_path, *([listener] if listener else []), started=started - used)
     clock = Clock(total.length.budget, started=started, used=used)
     if total != run.plan:
         before = Clock(run.plan.length.budget, started=started, used=used)
         run = lengthen_folds(run, dataset, total, before, clock, log)
+    drop_events_after(run.log_path, Progress())  # after what may refuse
     return fit_folds(run, dataset, clock, own, log, listener, world=world)
 
 
@@ -173,7 +168,8 @@ def _begin(
     """Fill the run folder of a fold; its log."""
     shutil.rmtree(fold.path, ignore_errors=True)  # cut off while it was filled: the card comes last
     claim_folder(fold.path, purpose="a fold")
-    write_plan(fold.plan_path, _plan_of_fold(run.plan, seconds), reasons_of(run))
+    own = dict.fromkeys(("folds", "length.budget"), "a fold of a run, with its share of the time")
+    write_plan(fold.plan_path, _plan_of_fold(run.plan, seconds), {**reasons_of(run), **own})
     fold.write_split(split)
     fold.write_contents(dataset.contents)
     write_text(fold.log_path, "")

@@ -19,7 +19,7 @@ from uvala.data.masks import MaskEncoding
 from uvala.data.normalisation import Normalisation
 from uvala.data.splits import Split
 from uvala.errors import ConfigError, StorageError
-from uvala.files import write_bytes
+from uvala.files import held, write_bytes
 from uvala.models.catalog import create_model, recipe_of
 from uvala.models.facts import measure
 from uvala.plan.schema import ModelConfig, Plan, write_plan
@@ -65,15 +65,16 @@ def import_weights(
             found=f"white = {white}", expected="an intensity above 0", fix="leave it out, or mend it"
         )
     run = create_run(Path(out).expanduser())
-    try:
-        scaling = (white, tuple(mean), tuple(std))
-        imported = read_import(Path(path), origin=origin, hints=hints, classes=classes, scaling=scaling)
-        _write(run, imported)
-        return run, imported.match
-    except BaseException:
-        # it was new or empty before: nothing is left of an import that came to nothing
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
+    with held(run.path):
+        try:
+            scaling = (white, tuple(mean), tuple(std))
+            imported = read_import(Path(path), origin=origin, hints=hints, classes=classes, scaling=scaling)
+            _write(run, imported)
+            return run, imported.match
+        except BaseException:
+            # it was new or empty before: nothing is left of an import that came to nothing
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +257,7 @@ def _normalisation(match: Match, scaling: Scaling, schemes: Sequence[str]) -> tu
     if mean or std:
         scale = (mean or (0.0,), std or (1.0,))
     if scale is None:
-        settings = Normalisation(by="image", levels="deviation", limit=None)
+        settings = Normalisation(by="image", levels="deviation", limit=0.0)
         return settings, "images are normalised by their own mean and deviation"
     means, deviations = (_for_each(values, channels) for values in scale)
     pairs = list(zip(means, deviations, strict=True))
@@ -269,7 +270,7 @@ def _normalisation(match: Match, scaling: Scaling, schemes: Sequence[str]) -> tu
         pairs.reverse()
         words += ", with the channels in the order blue, green, red"
     return Normalisation(
-        limit=None,
+        limit=0.0,
         reverse_channels=reverse,
         low=tuple(white * (mean - deviation) for mean, deviation in pairs),
         high=tuple(white * (mean + deviation) for mean, deviation in pairs),

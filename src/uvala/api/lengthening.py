@@ -10,9 +10,10 @@ from uvala.log import EventLog, read_events
 from uvala.plan.budget import format_duration, parse_duration
 from uvala.plan.schema import Plan, write_plan
 from uvala.runs.folder import RunFolder
-from uvala.training.checkpoint import Progress
+from uvala.training.job import steps_of
+from uvala.training.progress import Progress
 
-__all__ = ["lengthen", "lengthened", "refuse_less_than_done", "time_on_top"]
+__all__ = ["lengthen", "lengthened", "reasons_of", "refuse_less_than_done", "time_on_top"]
 
 
 def time_on_top(budget: str | float | None) -> tuple[float | None, str | float | None]:
@@ -46,24 +47,31 @@ def lengthened(plan: Plan, length: Mapping[str, Any], budget: float | None, used
     return changed
 
 
-def refuse_less_than_done(before: Plan, plan: Plan, progress: Progress) -> None:
-    """ConfigError if a new plan asks for no more steps, or epochs, than are done."""
-    steps, epochs = plan.length.steps, plan.length.epochs
-    done = 0.0 if before.length.epochs is None else before.length.epochs * progress.share
-    if plan == before:
+def refuse_less_than_done(before: Plan, plan: Plan, progress: Progress, per_epoch: int) -> None:
+    """ConfigError if a new plan asks for no more steps, or epochs, than are done.
+
+    per_epoch: steps of an epoch.
+    """
+    steps = steps_of(plan.length, per_epoch)
+    if plan == before or steps is None or steps > progress.step:
         return
-    if steps is not None and steps <= progress.step:
+    if plan.length.epochs is None:
         raise ConfigError(
             found=f"length.steps = {steps}, with {progress.step} steps done",
             expected="more than that: it is the number of steps of the whole training",
             fix=f"set length.steps to {progress.step + 1} or more",
         )
-    if epochs is not None and epochs <= done:
-        raise ConfigError(
-            found=f"length.epochs = {epochs:g}, with {done:.3g} epochs done",
-            expected="more than that: it is the number of epochs of the whole training",
-            fix=f"set length.epochs to {math.floor(done) + 1} or more",
-        )
+    done = progress.step / per_epoch
+    raise ConfigError(
+        found=f"length.epochs = {plan.length.epochs:g}, with {done:.3g} epochs done",
+        expected="more than that: it is the number of epochs of the whole training",
+        fix=f"set length.epochs to {math.floor(done) + 1} or more",
+    )
+
+
+def reasons_of(run: RunFolder) -> dict[str, str]:
+    """The reasons of a run's plan, by dotted path."""
+    return {e["path"]: e["reason"] for e in read_events(run.log_path) if e["event"] == "plan"}
 
 
 def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: EventLog) -> RunFolder:
@@ -88,9 +96,7 @@ def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: E
     training = card.training.model_copy(update={"rejoined": rejoined, "finished": False})
     run.write_card(card.model_copy(update={"training": training}))
     log("note", text=text)
-    reasons = {
-        event["path"]: event["reason"] for event in read_events(run.log_path) if event["event"] == "plan"
-    }
+    reasons = reasons_of(run)
     path = next(name for name, value in plan.length.model_dump().items() if value is not None)
     reasons[f"length.{path}"] = f"lengthened by you{where}"
     log("plan", path=f"length.{path}", value=getattr(plan.length, path), reason=reasons[f"length.{path}"])

@@ -14,6 +14,7 @@ from uvala.data.splits import Split
 from uvala.log import Event, Listener
 from uvala.plan.budget import Clock
 from uvala.plan.schema import Plan, write_plan
+from uvala.plan.trials import trials_to_come
 from uvala.runs.folder import pick_device
 
 __all__ = ["Planned", "plan_training"]
@@ -24,7 +25,8 @@ class Planned:
     """A plan, with all that it was made from.
 
     reasons: of each decision, by dotted path of the setting. facts: of the training images. evidence: what
-    was measured on this machine, a line each.
+    was measured on this machine, a line each. trials: what a training would try out before it begins, in a
+    sentence; empty: nothing.
     """
 
     plan: Plan
@@ -32,6 +34,7 @@ class Planned:
     facts: Facts
     split: Split
     evidence: tuple[str, ...] = ()
+    trials: str = ""
 
     def write(self, path: str | Path) -> None:
         """Write the plan as TOML with its reasons as comments; `train(data, plan=path)` trains by it."""
@@ -57,7 +60,8 @@ def plan_training(
     """What `train` would do with the same arguments, and why; nothing is written.
 
     The data are read, and under a budget some training steps are measured: seconds, at most a twentieth of
-    the budget. Raises a UvalaError for data or settings that cannot be used.
+    the budget. From an hour on `train` first tries some settings otherwise: see `Planned.trials`. Raises a
+    UvalaError for data or settings that cannot be used.
     """
     started = time.monotonic() if started is None else started
     own = asked_for(
@@ -83,4 +87,11 @@ def plan_training(
         listen,
         started,
     )
-    return Planned(prepared.plan, prepared.reasons, prepared.facts, prepared.split, tuple(evidence))
+    return Planned(
+        prepared.plan,
+        prepared.reasons,
+        prepared.facts,
+        prepared.split,
+        tuple(evidence),
+        trials_to_come(prepared.plan, wishes.values),
+    )

@@ -3,7 +3,7 @@
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,19 +30,21 @@ from uvala.plan.probe import check_batch
 from uvala.plan.schema import Plan, plan_values, write_plan
 from uvala.runs.card import Card, DataCard, NetworkCard, TrainingCard
 from uvala.runs.folder import RunFolder
+from uvala.training.freezing import encoder_of
 
 __all__ = ["Prepared", "machine_of", "name_of", "prepare", "write_down"]
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """All that is decided before the first step. reasons: of each decision, by dotted path.
+    """All that is decided before the first step. data: the folder or manifest that somebody named.
 
-    start: weights to begin from; None: fresh ones. notes: about the data, besides those of the data set.
-    events: what has been said so far; the listener has heard
-    it, the log of the run has yet to get it.
+    reasons: of each decision, by dotted path. start: weights to begin from; None: fresh ones. notes: about
+    the data, besides those of the data set. events: what has been said so far; the listener has heard it, the
+    log of the run has yet to get it.
     """
 
+    data: Path
     dataset: Dataset
     split: Split
     plan: Plan
@@ -52,7 +54,6 @@ class Prepared:
     facts: Facts
     source: Source | None = None
     start: Mapping[str, Tensor] | None = None
-    fold: int | None = None
     notes: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
 
@@ -87,7 +88,7 @@ def prepare(
             notes = (seen,)
             say("warning", step=0, text=seen)  # of step 0: no resume takes it out of the log
         wishes = source.wishes_for(dataset).under(source.wishes()).under(wishes)
-    wishes, given_up = for_images(wishes, dataset)
+    wishes, given_up = for_images(wishes, dataset, given=source is not None)
     for note in given_up:
         say("note", text=note)
     training = dataset.subset(parts.train)
@@ -100,7 +101,7 @@ def prepare(
         clock=clock,
         device=device,
         facts=facts,
-        pixels_after=pixels_after(dataset, parts),
+        pixels_after=pixels_after(dataset, parts, folds=wishes.plan().folds),
         ranks=ranks,
         given=source is not None,
         tell=lambda line: say("probe", text=line),
@@ -116,6 +117,7 @@ def prepare(
         for note in start.notes:
             say("note", text=note)
     return Prepared(
+        data,
         dataset,
         parts,
         plan,
@@ -130,8 +132,18 @@ def prepare(
     )
 
 
-def write_down(prepared: Prepared, run: RunFolder, listener: Listener | None, started: float) -> EventLog:
-    """Fill a new run folder with all that a training, or its resume, begins from; the run's log."""
+def write_down(
+    prepared: Prepared,
+    run: RunFolder,
+    listener: Listener | None,
+    started: float,
+    *,
+    members: tuple[str, ...] = (),
+) -> EventLog:
+    """Fill a new run folder with all that a training, or its resume, begins from; the run's log.
+
+    members: the folders of its folds. The card comes last: a folder without one is no run.
+    """
     dataset, parts, plan = prepared.dataset, prepared.split, prepared.plan
     write_plan(run.plan_path, plan, prepared.reasons)
     run.write_facts(prepared.facts)
@@ -143,15 +155,25 @@ def write_down(prepared: Prepared, run: RunFolder, listener: Listener | None, st
         log.append(event)
     if prepared.start is not None:
         run.write_start(prepared.start)
-    run.write_card(_card(prepared))
+    run.write_card(_card(prepared, members))
     return log
 
 
-def pixels_after(dataset: Dataset, parts: Split) -> int:
-    """Pixels of the images that are predicted after the training: some to decide by, others to be scored."""
-    scored = parts.test or parts.val
-    deciding = parts.val[:MOST_IMAGES]
-    return sum(math.prod(dataset.sizes[name]) for name in (*deciding, *scored))
+def pixels_after(dataset: Dataset, parts: Split, *, folds: int = 1) -> int:
+    """Pixels of the images that are predicted after the training: some to decide by, others to be scored.
+
+    Of several folds it is one's share: its own validation images, and at the end of all of them each image by
+    the network that was not trained on it, the test images by every network.
+    """
+
+    def pixels(names: Sequence[str]) -> int:
+        return sum(math.prod(dataset.sizes[name]) for name in names)
+
+    if folds == 1:
+        return pixels([*parts.val[:MOST_IMAGES], *(parts.test or parts.val)])
+    trained = [*parts.train, *parts.val]
+    deciding = min(1.0, MOST_IMAGES * folds / len(trained)) + min(1.0, MOST_IMAGES / len(trained))
+    return round((2 + deciding) * pixels(trained) / folds) + pixels(parts.test)
 
 
 def name_of(data: Path) -> str:
@@ -180,6 +202,8 @@ def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
             expected="a network whose logits are as large as the image",
             fix="leave out model.options.borders=valid; the plan's choice mirrors the image's border instead",
         )
+    if plan.freeze.encoder:
+        encoder_of(model)
     check_batch(model, patch=plan.patches.size, batch=plan.patches.batch)
     facts = measure(model, channels)
     return NetworkCard(
@@ -197,7 +221,7 @@ def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
     )
 
 
-def _card(prepared: Prepared) -> Card:
+def _card(prepared: Prepared, members: tuple[str, ...]) -> Card:
     dataset, parts, plan, source = prepared.dataset, prepared.split, prepared.plan, prepared.source
     return Card(
         uvala=uvala.__version__,
@@ -208,10 +232,10 @@ def _card(prepared: Prepared) -> Card:
         normalisation=plan.normalisation,
         tiles=plan.tiles,
         test_time=plan.test_time,
+        members=members,
         data=DataCard(
-            name=name_of(dataset.root),
-            path=str(dataset.root.resolve()),
-            fold=prepared.fold,
+            name=name_of(prepared.data),
+            path=str(prepared.data.resolve()),
             layout=dataset.layout,
             channels=dataset.channels_wanted,
             dtype=dataset.dtype,

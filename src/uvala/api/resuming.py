@@ -10,14 +10,16 @@ from uvala.api.lengthening import lengthen, lengthened, refuse_less_than_done
 from uvala.api.run import Run
 from uvala.api.wishes import Wishes
 from uvala.data.dataset import Dataset, read_dataset
+from uvala.data.patches import steps_per_epoch
 from uvala.errors import ConfigError, RunError, SplitError
 from uvala.files import write_text
 from uvala.log import EventLog, Listener, read_events
 from uvala.plan.budget import Clock
 from uvala.plan.schema import plan_values
 from uvala.runs.folder import RunFolder, open_run, pick_device
-from uvala.training.checkpoint import Progress, events_to_keep, read_progress
+from uvala.training.checkpoint import events_to_keep, read_progress
 from uvala.training.distributed import World
+from uvala.training.progress import Progress
 from uvala.training.stop import StopSignal
 
 __all__ = ["dataset_of", "drop_events_after", "refuse_changes", "resume_run", "run_to_resume", "used_by"]
@@ -44,7 +46,8 @@ def resume_run(
     progress = read_progress(run)
     used = used_by(run, progress)
     plan = lengthened(run.plan, length, None if more is None else used + more, used)
-    refuse_less_than_done(run.plan, plan, progress)
+    sizes = [dataset.sizes[name] for name in run.split.train]
+    refuse_less_than_done(run.plan, plan, progress, steps_per_epoch(sizes, plan.patches))
     if plan == run.plan and run.card.training.finished:
         raise RunError(
             found=f"{run.path}, whose training is finished",
@@ -64,17 +67,26 @@ def resume_run(
 def run_to_resume(data: Path | None, out: str | Path | None) -> tuple[RunFolder, Path | None]:
     """The run to go on with, and where its data are if not where they were.
 
-    Without `out`, `data` is the run: one names what one goes on with. ConfigError if nobody named it.
+    Without `out`, `data` is the run: one names what one goes on with. ConfigError if nobody named it, or if
+    it was imported.
     """
     if out is not None:
-        return open_run(out), data
-    if data is None or not (data.is_dir() and any(data.glob("card.json"))):
+        run = open_run(out)
+    elif data is not None and data.is_dir() and any(data.glob("card.json")):
+        run, data = open_run(data), None
+    else:
         raise ConfigError(
             found="--resume without a run folder" if data is None else f"--resume of {data}, which is no run",
             expected="the folder to go on with",
             fix="name it: uvala train --resume RUN, or uvala train DATA --resume --out RUN",
         )
-    return open_run(data), None
+    if run.card.data.imported:
+        raise ConfigError(
+            found=f"--resume of {run.path}, whose weights were imported",
+            expected="a run that was trained here",
+            fix=f"begin from it: uvala train DATA --from {run.path}",
+        )
+    return run, data
 
 
 def used_by(run: RunFolder, progress: Progress) -> float:
@@ -85,7 +97,7 @@ def used_by(run: RunFolder, progress: Progress) -> float:
 def dataset_of(run: RunFolder, data: Path | None) -> Dataset:
     """The data set of a run, where it lay or in `data`; SplitError unless it is as it was."""
     card = run.card
-    if data is None and not Path(card.data.path).exists():
+    if data is None and not (card.data.path and Path(card.data.path).exists()):
         raise ConfigError(
             found=f"{run.path}, whose data are no longer in {card.data.path or 'a place that it knows'}",
             expected="the data set that it was trained on",
@@ -124,5 +136,5 @@ def refuse_changes(run: RunFolder, wishes: Wishes, *others: str) -> dict[str, An
 
 def drop_events_after(path: Path, progress: Progress) -> None:
     """Take out of a log what a resume will say again: steps must not stand in it twice."""
-    kept = events_to_keep((event for event in read_events(path) if event["event"] != "end"), progress)
+    kept = events_to_keep(read_events(path), progress)
     write_text(path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept))

@@ -97,10 +97,11 @@ class Run:
         kinds = object_kinds(objects)
         found = find_inputs(inputs)
         predictor = self.predictor
-        claim_folder(Path(out).expanduser(), purpose="the predictions")
+        folder = Path(out).expanduser()
+        claim_folder(folder, purpose="the predictions")
         results: list[Output | Failure] = []
         for result in predict_files(
-            predictor, found, Path(out), probabilities=probabilities, overlays=overlays, objects=kinds
+            predictor, found, folder, probabilities=probabilities, overlays=overlays, objects=kinds
         ):
             results.append(result)
             if progress is not None:
@@ -157,7 +158,11 @@ class Run:
         subset = "test" if subset is None else subset
         require_subset(subset)
         config, dataset = evaluation_settings(settings), self._dataset(data)
-        sides = ({}, "") if subset == "all" else self._sides(dataset, None if split is None else Path(split))
+        sides = (
+            ({}, "")
+            if subset == "all"
+            else self._sides(dataset, None if split is None else Path(split).expanduser())
+        )
         samples = samples_of(dataset, subset, *sides)
         regions = None
         if region is not None:

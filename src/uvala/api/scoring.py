@@ -97,7 +97,8 @@ def score_samples(
             return case
         return replace(case, objects=prediction.objects, foreground=prediction.foreground)
 
-    method = Method(temperature=predictor.card.temperature)
+    # networks of several runs have a temperature each
+    method = Method() if predictor_of else Method(temperature=predictor.card.temperature)
     if own_objects:
         method = replace(method, words=_words(predictor.card.objects), threshold=decoding.threshold)
     work = _Work(dataset, samples, case_of, gallery, until, progress)

@@ -2,8 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ from uvala.api.lengthening import time_on_top
 from uvala.api.preparing import name_of, prepare, write_down
 from uvala.api.resuming import dataset_of, refuse_changes, resume_run, run_to_resume
 from uvala.api.run import Run
-from uvala.api.trying import after_trials
+from uvala.api.trying import improve_by_trials
 from uvala.api.wishes import Wishes, asked_for, base_wishes
 from uvala.errors import ConfigError, UvalaError
+from uvala.files import held, storage_errors
 from uvala.log import Listener
 from uvala.plan.budget import Clock
 from uvala.runs.folder import RunFolder, create_run, pick_device
@@ -81,15 +84,22 @@ def train(
             return Run(*follow(world, None if resume and out is None else data, device))
         if resume:
             run, data = run_to_resume(data, out)
-            others = {"recipe": recipe, "plan": plan, "start": start, "split": split, "track": track}
+            others = {"recipe": recipe, "plan": plan, "start": start, "split": split}
             more, budget = time_on_top(budget)
             wishes = asked_for(
-                settings or {}, budget=budget, epochs=epochs, model=model, seed=seed, folds=folds
+                settings or {},
+                budget=budget,
+                epochs=epochs,
+                model=model,
+                seed=seed,
+                folds=folds,
+                track=track,
             )
             length = refuse_changes(
                 run, wishes, *(name for name, value in others.items() if value is not None)
             )
-            trained = _resume(run, data, length, more, device, listener, started, world)
+            with held(run.path):
+                trained = _resume(run, data, length, more, device, listener, started, world)
         else:
             own = asked_for(
                 settings or {},
@@ -132,7 +142,7 @@ def _begin(
     device = world.own_device(pick_device(base.device))
     clock = Clock(base.length.budget, started=started)
     run = create_run(Path(out).expanduser() if out is not None else _default_out(data))
-    try:
+    with held(run.path), _tidied(run):
         plan_clock = clock_of_fold(clock, base.folds) if base.folds > 1 else clock
         prepared = prepare(
             data, wishes, lists, plan_clock, device, listener, started, source=source, ranks=world.size
@@ -141,13 +151,10 @@ def _begin(
         if prepared.plan.folds > 1:
             log = begin_folds(prepared, run, listener, started)
             return fit_folds(run, prepared.dataset, clock, device, log, listener, world=world)
-        if world.size == 1:
-            prepared = after_trials(prepared, wishes.values, run.path, listener, started)
         log = write_down(prepared, run, listener, started)
+        if world.size == 1:
+            improve_by_trials(prepared, wishes.values, run, log)
         return fit(run, prepared.dataset, clock, device, log, world=world)
-    except BaseException as error:
-        _tidy(run, error)
-        raise
 
 
 def _resume(
@@ -174,15 +181,26 @@ def _resume(
     )
 
 
-def _tidy(run: RunFolder, error: BaseException) -> None:
-    """Leave nothing of a training that came to nothing: its folder was new or empty before."""
-    began = (run.path / "card.json").exists() and not isinstance(error, UvalaError)
-    # its own, or of a fold; from a checkpoint a resume goes on, with the disk emptied or the images back
-    trained = (*run.path.rglob(run.weights_path.name), *run.path.rglob("checkpoint/*.safetensors"))
-    if not began and not trained:
-        shutil.rmtree(run.path, ignore_errors=True)
+@contextmanager
+def _tidied(run: RunFolder) -> Iterator[None]:
+    """Leave nothing of a training that comes to nothing in this block: its folder was new or empty before."""
+    try:
+        yield
+    except BaseException as error:
+        began = (run.path / "card.json").exists() and not isinstance(error, UvalaError)
+        # its own, or of a fold; from a checkpoint a resume goes on, with the disk emptied or the images back
+        trained = (*run.path.rglob(run.weights_path.name), *run.path.rglob("checkpoint/state*.safetensors"))
+        if not began and not trained:
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def _default_out(data: Path) -> Path:
-    now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{name_of(data)}-{now}"
+    """A new folder runs/NAME-DATE, or NAME-DATE-2 and so on where others began in the same second."""
+    first = Path("runs") / f"{name_of(data)}-{datetime.now():%Y%m%d-%H%M%S}"
+    numbered = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    for path in chain([first], numbered):
+        with storage_errors(path), suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
+    raise AssertionError("there is always another number")

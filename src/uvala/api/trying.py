@@ -10,34 +10,30 @@ from typing import Any
 from uvala.api.preparing import Prepared, write_down
 from uvala.config import override
 from uvala.errors import DataError
-from uvala.log import Event, EventLog, Listener
+from uvala.log import EventLog
 from uvala.plan.budget import Clock
-from uvala.plan.schema import Plan, plan_values
+from uvala.plan.schema import Plan, plan_values, write_plan
 from uvala.plan.trials import run_trials, trial_seconds
 from uvala.runs.folder import RunFolder
 from uvala.training.job import Job
 from uvala.training.loop import Training
 
-__all__ = ["after_trials", "trial_score"]
+__all__ = ["improve_by_trials", "trial_score"]
 
 
-def after_trials(
-    prepared: Prepared, wanted: Mapping[str, Any], out: Path, listener: Listener | None, started: float
-) -> Prepared:
-    """The same with what short trials found clearly better; without a budget that is long enough, as it is.
+def improve_by_trials(prepared: Prepared, wanted: Mapping[str, Any], run: RunFolder, log: EventLog) -> None:
+    """Give a run that is written down the settings that short trials find clearly better.
 
-    wanted: settings that somebody asked for and that are not tried otherwise. out: a folder in which the
-    trials have a place for a while.
+    Nothing is tried without a budget that is long enough. wanted: settings that somebody asked for and that
+    are not tried otherwise. A resume of a run that was cut off before the end of this trains by its plan.
     """
     plan = prepared.plan
     seconds = trial_seconds(plan.length.budget) if plan.folds == 1 else 0.0
     if not seconds:
-        return prepared
-    events: list[Event] = list(prepared.events)
-    say = EventLog(None, events.append, *([listener] if listener else []), started=started)
+        return
 
     def try_out(plan: Plan, seconds: float) -> float:
-        with tempfile.TemporaryDirectory(prefix=".trial-", dir=out) as scratch:
+        with tempfile.TemporaryDirectory(prefix=".trial-", suffix=".part", dir=run.path) as scratch:
             return trial_score(replace(prepared, plan=plan, events=()), RunFolder(Path(scratch)), seconds)
 
     found, reasons = run_trials(
@@ -46,13 +42,13 @@ def after_trials(
         wanted=wanted,
         seconds=seconds,
         try_out=try_out,
-        tell=lambda line: say("probe", text=line),
+        tell=lambda line: log("probe", text=line),
     )
     values, before = plan_values(found), plan_values(plan)
     for path, value in values.items():
         if value != before[path]:
-            say("plan", path=path, value=value, reason=reasons[path])
-    return replace(prepared, plan=found, reasons=reasons, events=tuple(events))
+            log("plan", path=path, value=value, reason=reasons[path])
+    write_plan(run.plan_path, found, reasons)
 
 
 def trial_score(prepared: Prepared, run: RunFolder, seconds: float) -> float:

@@ -1,18 +1,18 @@
 """What the user asked for, as settings of the plan by their dotted paths: options, a plan file, a recipe."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uvala.config import build, flat, override, read_toml
+from uvala.config import build, flat, read_toml
 from uvala.data.dataset import Dataset
 from uvala.errors import ConfigError, WeightsError
 from uvala.models.catalog import create_model, model_config
 from uvala.plan.budget import DEFAULT, parse_duration
 from uvala.plan.recipes import read_recipe
-from uvala.plan.schema import Plan
+from uvala.plan.schema import Plan, plan_of
 
 __all__ = ["Wishes", "asked_for", "base_wishes", "for_images", "of_file", "of_recipe"]
 
@@ -31,6 +31,7 @@ _PATCH = "patches.size"
 _PRETRAINED = "model.options.pretrained"
 _FROZEN = "freeze.encoder"
 _LEVELS = frozenset({"normalisation.low", "normalisation.high"})
+_SCALE = _LEVELS | {"normalisation.by", "normalisation.limit"}
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,34 @@ class Wishes:
                 expected="one of budget, steps and epochs",
                 fix="leave the others out",
             )
-        return self if lengths else self.under(Wishes({"length.budget": parse_duration(DEFAULT)}))
+        if lengths:
+            return self
+        default = {"length.budget": parse_duration(DEFAULT)}
+        return self.under(Wishes(default, dict.fromkeys(default, "nobody said how long")))
 
     def plan(self) -> Plan:
         """A plan with these settings and the defaults; ConfigError where one is unknown or out of range."""
-        plan = override(Plan(), self.values, where="the settings")
+        plan = plan_of(self.values, where="the settings")
         build(model_config(plan.model.name), plan.model.options, where=f"the options of {plan.model.name}")
         return plan
+
+    def may_give_up(self, path: str) -> bool:
+        """Whether somebody other than the user set `path`, who would take another value."""
+        return path in self.negotiable and path in self.values
+
+    def without(self, paths: Iterable[str]) -> "Wishes":
+        """The same without some of them, which the planner decides."""
+        lost = set(paths)
+        return Wishes(
+            {path: value for path, value in self.values.items() if path not in lost},
+            {path: why for path, why in self.reasons.items() if path not in lost},
+            self.negotiable - lost,
+        )
+
+    def instead(self, values: Mapping[str, Any], why: str = "") -> "Wishes":
+        """The same with other values for some of them; why: their reason, if it is another too."""
+        reasons = dict.fromkeys(values, why) if why else {}
+        return Wishes({**self.values, **values}, {**self.reasons, **reasons}, self.negotiable)
 
     def explain(self, reasons: Mapping[str, str]) -> dict[str, str]:
         """The reasons of a plan made from these wishes, each wish with whose it is."""
@@ -100,7 +122,7 @@ def of_file(path: Path) -> Wishes:
     values = flat(read_toml(path))
     if isinstance(values.get("length.budget"), str):
         values["length.budget"] = parse_duration(values["length.budget"])
-    override(Plan(), values, where=str(path))
+    plan_of(values, where=str(path))
     return Wishes(values, dict.fromkeys(values, f"as {path.name} says"))
 
 
@@ -108,7 +130,7 @@ def of_recipe(name: str) -> Wishes:
     """The settings of a recipe, with the reason that it gives for each; UnknownNameError if there is none."""
     recipe = read_recipe(name)
     reasons = {path: f"{name}: {recipe.reasons.get(path, 'as the recipe has it')}" for path in recipe.values}
-    return Wishes(recipe.values, reasons, frozenset({_PATCH, _PRETRAINED, *_LEVELS}))
+    return Wishes(recipe.values, reasons, frozenset({_PATCH, _PRETRAINED, _FROZEN, *_SCALE}) & reasons.keys())
 
 
 def base_wishes(recipe: str | None, plan: str | Path | None) -> Wishes:
@@ -124,28 +146,53 @@ def base_wishes(recipe: str | None, plan: str | Path | None) -> Wishes:
     return Wishes() if plan is None else of_file(Path(plan).expanduser())
 
 
-def for_images(wishes: Wishes, dataset: Dataset) -> tuple[Wishes, tuple[str, ...]]:
+def for_images(wishes: Wishes, dataset: Dataset, *, given: bool = False) -> tuple[Wishes, tuple[str, ...]]:
     """What of a recipe these images and this machine allow; and what was given up, in sentences.
 
     Its patch is no larger than the images need, its levels are those of 8-bit images, one for all channels;
-    published weights may be out of reach.
+    published weights may be out of reach, and an encoder that begins at random is not kept as it is. given:
+    whether the training begins with weights of another one.
     """
-    values, reasons, said = dict(wishes.values), dict(wishes.reasons), []
-    if _PATCH in wishes.negotiable and _PATCH in values:
-        longest = max(max(size) for size in dataset.sizes.values())
-        values[_PATCH] = min(values[_PATCH], 16 * math.ceil(longest / 16))
-    for path in _LEVELS & wishes.negotiable & values.keys():
-        values[path] = [*values[path]] * dataset.channels if len(values[path]) == 1 else values[path]
-        if dataset.dtype != "uint8":
-            del values[path]
-    if _PRETRAINED in wishes.negotiable and values.get(_PRETRAINED):
+    wishes, patch = _patch_that_fits(wishes, dataset)
+    wishes, levels = _levels_of_8_bits(wishes, dataset)
+    wishes, weights = (wishes, "") if given else _weights_at_hand(wishes)
+    return wishes, tuple(filter(None, (patch, levels, weights)))
+
+
+def _patch_that_fits(wishes: Wishes, dataset: Dataset) -> tuple[Wishes, str]:
+    longest = max(max(size) for size in dataset.sizes.values())
+    most = 16 * math.ceil(longest / 16)
+    if not wishes.may_give_up(_PATCH) or wishes.values[_PATCH] <= most:
+        return wishes, ""
+    why = f"the recipe's {wishes.values[_PATCH]} is more than the largest image has"
+    return wishes.instead({_PATCH: most}, why), f"patches of {most} pixels: {why}"
+
+
+def _levels_of_8_bits(wishes: Wishes, dataset: Dataset) -> tuple[Wishes, str]:
+    levels = {path: wishes.values[path] for path in sorted(_LEVELS) if wishes.may_give_up(path)}
+    if not levels:
+        return wishes, ""
+    if dataset.dtype == "uint8":
+        values = {path: [*level] * dataset.channels for path, level in levels.items() if len(level) == 1}
+        return wishes.instead(values), ""
+    # how they are counted, and where they are clipped, was said of those levels
+    lost = [path for path in wishes.values if path.startswith("normalisation.") and wishes.may_give_up(path)]
+    said = f"levels of these {dataset.dtype} images in place of the recipe's, which are for 8 bits"
+    return wishes.without(lost), said
+
+
+def _weights_at_hand(wishes: Wishes) -> tuple[Wishes, str]:
+    trouble = ""
+    if wishes.may_give_up(_PRETRAINED) and wishes.values[_PRETRAINED]:
         try:
             network = wishes.plan().model
             create_model(network.name, in_channels=3, num_classes=2, **network.options)
         except WeightsError as error:
-            instead = {_PRETRAINED: False, _FROZEN: 0.0}  # what is random must not be frozen
-            values |= {path: value for path, value in instead.items() if path in reasons}
-            reasons |= dict.fromkeys(instead.keys() & reasons.keys(), "published weights cannot be had here")
-            said.append(f"from random weights, all of them trained from the start: {error.found}")
-    reasons = {path: why for path, why in reasons.items() if path in values}
-    return Wishes(values, reasons, wishes.negotiable), tuple(said)
+            trouble = f"from random weights, all of them trained from the start: {error.found}"
+            wishes = wishes.instead({_PRETRAINED: False}, "published weights cannot be had here")
+    frozen = wishes.may_give_up(_FROZEN) and wishes.values[_FROZEN] > 0
+    if not frozen or wishes.values.get(_PRETRAINED):
+        return wishes, trouble
+    why = "published weights cannot be had here" if trouble else "what is random must not be kept as it is"
+    said = "all weights are trained from the start: those that the recipe keeps are of a pretrained encoder"
+    return wishes.instead({_FROZEN: 0.0}, why), trouble or said

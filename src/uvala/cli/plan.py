@@ -1,5 +1,6 @@
 """uvala plan"""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def command(
 ) -> None:
     """Say what would be trained and why, without training: the data, the machine, each decision."""
     from uvala.cli import main
-    from uvala.cli.terminal import console
+    from uvala.cli.terminal import console, labelled
     from uvala.cli.training_view import TrainingView
     from uvala.config import parse_assignment
 
@@ -63,7 +64,11 @@ def command(
             listener=view,
             started=main.STARTED,
         )
+    if planned.trials:
+        console.print(labelled("trials", planned.trials))
     if out is not None:
         planned.write(out)
         console.print(f"written  {out}", markup=False, soft_wrap=True)
-        console.print(f"next     uvala train {data} --plan {out}", markup=False, soft_wrap=True)
+        parts = ["uvala", "train", str(data), "--plan", str(out)]
+        parts += [] if split is None else ["--split", str(split)]
+        console.print(f"next     {shlex.join(parts)}", markup=False, soft_wrap=True)

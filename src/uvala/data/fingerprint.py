@@ -10,11 +10,13 @@ from uvala.data.facts import Facts
 from uvala.data.object_looks import Look, gather_objects, look_at_pair
 from uvala.data.sample import Sample
 
-__all__ = ["take_fingerprint"]
+__all__ = ["SECONDS", "take_fingerprint"]
 
 _MOST = 32  # pairs that are looked at closely: percentiles of sizes are within a tenth or so by then
-SECONDS = 3.0
 _LEAST = 2  # pairs, however long they take
+
+SECONDS = 3.0
+"""After which no other pair is looked at."""
 
 
 def take_fingerprint(dataset: Dataset, samples: Sequence[Sample], *, seconds: float = SECONDS) -> Facts:

@@ -1,8 +1,8 @@
 """The setting of how intensities are scaled; what it does stands in normalise.py."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from uvala.config import Config
 
@@ -19,14 +19,19 @@ class Normalisation(Config):
         "percentiles",
         description="low and high of an image: its percentiles, or a standard deviation around its mean",
     )
-    limit: float | None = Field(
+    limit: float = Field(
         # a hot pixel of a camera must not drown the image
         3.0,
-        gt=0,
-        description="values beyond this on either side are clipped to it; none: nothing is clipped",
+        ge=0,
+        description="values beyond this on either side are clipped to it; 0: nothing is clipped",
     )
     reverse_channels: bool = Field(
         False, description="give the network the channels in reverse order: blue, green, red"
     )
     low: tuple[float, ...] = Field((), description="darkest level of each channel, in units of the file")
     high: tuple[float, ...] = Field((), description="brightest level of each channel, in units of the file")
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _no_limit(cls, value: Any) -> Any:
+        return 0.0 if value is None else value  # null in the cards of older versions

@@ -47,7 +47,7 @@ def normalise(
         end = fixed.limit or float(np.finfo(np.float32).max)
         np.copyto(scaled, -1.0, where=np.isnan(scaled))
         np.clip(scaled, -end, end, out=scaled)
-    elif fixed.limit is not None:
+    elif fixed.limit:
         np.clip(scaled, -fixed.limit, fixed.limit, out=scaled)
     if scaled is not result:
         result[...] = scaled

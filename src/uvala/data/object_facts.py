@@ -32,6 +32,9 @@ class ObjectFacts(Config):
     touching: float | None = Field(
         description="share of objects with another within 2 pixels; nothing where masks do not number them"
     )
+    adjoining: float | None = Field(
+        None, description="share of objects that share an edge with another, without a pixel between them"
+    )
     thickness: tuple[float, ...] = Field(
         description="of each class, how thick its parts are along their middle, median; 0 where not seen"
     )

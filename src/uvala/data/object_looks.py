@@ -19,6 +19,9 @@ __all__ = ["Look", "gather_objects", "look_at_pair", "noise_of"]
 
 _SIDE = 1024  # pixels of a mask that are looked at: the distances of 16 million pixels take seconds
 _NEAR = 2  # pixels; objects no further apart are said to touch: a network sees no gap between them
+# from a pixel down and to the right: how objects touch, and how they do without a pixel between them
+_TOUCHING = [(down, right) for down in range(_NEAR + 1) for right in range(-_NEAR if down else 1, _NEAR + 1)]
+_ADJOINING = [(0, 1), (1, 0)]
 _SMALLEST = 4  # pixels; fewer are specks of an annotator's brush
 _PERCENTILES = (10, 50, 90)
 _MOST_RIDGES = 5000  # places of a class in one image where its thickness is read
@@ -29,15 +32,16 @@ class Look:
     """What one mask and its image tell; lengths in pixels.
 
     areas, widths: float [N], of the objects. nearest: float [N], between centres; empty with one object.
-    touching: how many of the N touch another; None where that cannot be known. pieces: int [K], connected
-    ones of each class. ridges: of each class, pairs (thickness, weight) [2, M]. centroids: float [K, 2], see
-    `class_centroids`.
+    touching, adjoining: how many of the N touch another, and share an edge with it; None where that cannot be
+    known. pieces: int [K], connected ones of each class. ridges: of each class, pairs (thickness, weight)
+    [2, M]. centroids: float [K, 2], see `class_centroids`.
     """
 
     areas: NDArray[np.float64]
     widths: NDArray[np.float64]
     nearest: NDArray[np.float64]
     touching: int | None
+    adjoining: int | None
     pieces: NDArray[np.int64]
     ridges: tuple[NDArray[np.float64], ...]
     noise: float
@@ -69,7 +73,8 @@ def look_at_pair(
         areas=areas,
         widths=widths,
         nearest=_nearest(middles),
-        touching=_touching(labels) if numbered else None,
+        touching=_meeting(labels, _TOUCHING) if numbered else None,
+        adjoining=_meeting(labels, _ADJOINING) if numbered else None,
         pieces=pieces,
         ridges=_ridges(classes, depth, crest, num_classes, rng),
         noise=noise_of(image[(slice(None), *window)]),
@@ -82,15 +87,14 @@ def gather_objects(looks: Sequence[Look]) -> ObjectFacts:
     areas, widths, nearest = (
         np.concatenate([getattr(look, name) for look in looks]) for name in ("areas", "widths", "nearest")
     )
-    numbered = [look for look in looks if look.touching is not None]
-    touching = sum(look.touching or 0 for look in numbered)
     return ObjectFacts(
         images=len(looks),
         objects=float(np.median([len(look.areas) for look in looks])),
         area=_three(areas),
         width=_three(widths),
         spacing=float(np.median(nearest)) if len(nearest) else None,
-        touching=touching / max(1, sum(len(look.areas) for look in numbered)) if numbered else None,
+        touching=_share(looks, "touching"),
+        adjoining=_share(looks, "adjoining"),
         thickness=tuple(
             _weighted_median(np.concatenate(of_class, axis=1))
             for of_class in zip(*(look.ridges for look in looks), strict=True)
@@ -99,6 +103,15 @@ def gather_objects(looks: Sequence[Look]) -> ObjectFacts:
         noise=float(np.median([look.noise for look in looks])),
         leanings=leanings_of(look.centroids for look in looks),
     )
+
+
+def _share(looks: Sequence[Look], name: str) -> float | None:
+    """Share of the objects that have others so near; None where masks do not number them."""
+    near = [(getattr(look, name), len(look.areas)) for look in looks if getattr(look, name) is not None]
+    if not near:
+        return None
+    found, objects = map(sum, zip(*near, strict=True))
+    return min(1.0, found / max(1, objects))  # objects that the border cuts have neighbours, and no area
 
 
 def noise_of(image: ImageArray) -> float:
@@ -198,15 +211,14 @@ def _nearest(middles: NDArray[np.float64]) -> NDArray[np.float64]:
     return KDTree(middles).query(middles, k=2)[0][:, 1] if len(middles) > 1 else np.empty(0)
 
 
-def _touching(labels: LabelMap) -> int:
-    """How many objects have another within two pixels."""
+def _meeting(labels: LabelMap, offsets: Sequence[tuple[int, int]]) -> int:
+    """How many objects have a pixel of another at one of these offsets, (down, right), or opposite."""
     found: set[int] = set()
-    for down in range(_NEAR + 1):
-        for right in range(-_NEAR if down else 1, _NEAR + 1):
-            above = labels[: labels.shape[0] - down, max(0, -right) : labels.shape[1] - max(0, right)]
-            below = labels[down:, max(0, right) : labels.shape[1] + min(0, right)]
-            meet = (above != below) & (above > 0) & (below > 0)
-            found.update(above[meet].tolist(), below[meet].tolist())
+    for down, right in offsets:
+        above = labels[: labels.shape[0] - down, max(0, -right) : labels.shape[1] - max(0, right)]
+        below = labels[down:, max(0, right) : labels.shape[1] + min(0, right)]
+        meet = (above != below) & (above > 0) & (below > 0)
+        found.update(above[meet].tolist(), below[meet].tolist())
     return len(found)
 
 

@@ -5,20 +5,20 @@ an uninterrupted one would have seen, and the number of threads, or of processes
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvala.arrays import IGNORE, ClassMap
+from uvala.arrays import IGNORE, ClassMap, Size
 from uvala.data.normalise import normalise
 from uvala.data.patch_config import PatchConfig
 from uvala.data.sample import Sample
 from uvala.data.store import ImageStore, StoredImage
 
-__all__ = ["PatchSampler", "Windows"]
+__all__ = ["PatchSampler", "Windows", "steps_per_epoch"]
 
 
 class Windows(NamedTuple):
@@ -51,8 +51,7 @@ class PatchSampler:
         self.seed = seed
         sizes = store.dataset.sizes
         self._order = np.repeat(
-            np.arange(len(self.samples)),
-            [max(1, math.ceil(math.prod(sizes[each.name]) / config.size**2)) for each in self.samples],
+            np.arange(len(self.samples)), [_covering(sizes[each.name], config) for each in self.samples]
         )
         # two: where threads prepare the last patches of one epoch and the first of the next
         self._shuffled = lru_cache(maxsize=2)(self._shuffle)
@@ -156,6 +155,16 @@ def _mirror(part: NDArray[np.generic], rows: _Span, columns: _Span, out: NDArray
     else:
         # the mode only says that nothing need be checked; with the other one numpy would not write in place
         np.take(part, columns.order, axis=2, out=out, mode="clip")
+
+
+def steps_per_epoch(sizes: Iterable[Size], config: PatchConfig) -> int:
+    """Steps until the area of images of these sizes has been shown once."""
+    return math.ceil(sum(_covering(size, config) for size in sizes) / config.batch)
+
+
+def _covering(size: Size, config: PatchConfig) -> int:
+    """Patches that have the area of an image."""
+    return max(1, math.ceil(math.prod(size) / config.size**2))
 
 
 def _near(centre: int, size: int, extent: int) -> int:

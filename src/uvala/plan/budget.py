@@ -11,7 +11,7 @@ __all__ = ["DEFAULT", "LEAST", "Clock", "format_duration", "parse_duration"]
 DEFAULT = "10m"
 """Time of a training for which nobody said how long."""
 
-LEAST = 10.0
+LEAST = 10
 """Shortest budget in seconds. Starting torch, reading the data and scoring the result take about eight."""
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}

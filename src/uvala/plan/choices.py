@@ -4,24 +4,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from uvala.config import override
-from uvala.plan.schema import Plan, plan_values
+from uvala.plan.schema import Plan, plan_of, plan_values
 
 __all__ = ["Choices"]
+
+_WISH = "set by you"
 
 
 class Choices:
     """Settings with their reasons; what the user set wins and is not argued with.
 
-    base: the plan of the user's settings and the defaults. reasons: by dotted path.
+    base: the plan of the user's settings and the defaults. reasons: by dotted path, those of the user's
+    settings included.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.base = override(Plan(), settings, where="the settings")
+        self.base = plan_of(settings, where="the settings")
         checked = plan_values(self.base)  # numbers are numbers here, whatever the settings came as
         self.settings = {path: checked.get(path) for path in settings}
         self._values = {**checked}
         self.chosen: dict[str, Any] = {}
-        self.reasons: dict[str, str] = {}
+        self.reasons = dict.fromkeys(settings, _WISH)
 
     def __getitem__(self, path: str) -> Any:
         """The value that holds by now: chosen, set by the user, or the default."""
@@ -36,7 +39,7 @@ class Choices:
         if self.open(path):
             self._values[path], self.reasons[path] = value, reason
         else:
-            self._values[path], self.reasons[path] = self.settings[path], "set by you"
+            self._values[path] = self.settings[path]
         self.chosen[path] = self._values[path]
         return self._values[path]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from uvala.data.facts import Facts
 from uvala.data.object_facts import ObjectFacts, Three
+from uvala.data.wording import count
 
 __all__ = ["fact_lines"]
 
@@ -19,20 +20,20 @@ def _image_lines(facts: Facts) -> Iterator[tuple[str, str]]:
     sizes = str(facts.median)
     if facts.smallest != facts.largest:
         sizes = f"{facts.smallest} to {facts.largest}, median {facts.median}"
-    channels = f"{facts.channels} channel{'s' * (facts.channels != 1)}"
+    channels = count(facts.channels, "channel")
     yield "images", f"{facts.images:,} of {sizes} pixels, {channels} of {facts.dtype}"
     low, high = _numbers(facts.low), _numbers(facts.high)
     spread = f"bright ones are {facts.brightness_spread:.1f} times as bright as dim ones"
     yield "levels", f"{low} to {high} (percentiles 0.5 and 99.5); {spread}"
-    alike = (
-        "neighbours are alike, as slices or frames are" if facts.alike else "no series of slices or frames"
-    )
-    yield "likeness", f"two images correlate by {facts.likeness:.2f}; {alike}"
+    if facts.images > 1:
+        series = "neighbours are alike, as slices or frames are"
+        alike = series if facts.alike else "no series of slices or frames"
+        yield "likeness", f"two images correlate by {facts.likeness:.2f}; {alike}"
 
 
 def _class_lines(facts: Facts, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     shares = [
-        f"{name} {share:.2%}" + (f" in {images:,} images" if images < facts.images else "")
+        f"{name} {share:.2%}" + (f" in {count(images, 'image')}" if images < facts.images else "")
         for name, share, images in zip(names, facts.class_shares, facts.class_images, strict=True)
     ]
     ignored = f"; {facts.ignored:.1%} of the pixels are ignored" if facts.ignored else ""
@@ -42,7 +43,7 @@ def _class_lines(facts: Facts, names: Sequence[str]) -> Iterator[tuple[str, str]
 def _object_lines(objects: ObjectFacts | None, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     if objects is None:
         return
-    looked = f"in {objects.images} images that were looked at"
+    looked = f"in {count(objects.images, 'image')} that {'was' if objects.images == 1 else 'were'} looked at"
     yield (
         "objects",
         f"{objects.objects:.0f} in an image (median, {looked}); area {_three(objects.area)} pixels, "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from uvala.arrays import ClassMap
 from uvala.data.class_centroids import Leaning, class_centroids, leanings_of
+from uvala.data.wording import count
 
 __all__ = ["Orientation", "find_orientation", "orientation_of"]
 
@@ -27,13 +28,28 @@ def find_orientation(maps: Iterable[ClassMap], names: Sequence[str]) -> Orientat
     return orientation_of(leanings_of(class_centroids(each, len(names)) for each in maps), names)
 
 
-def orientation_of(leanings: Sequence[Leaning], names: Sequence[str]) -> Orientation:
-    """Whether some class keeps to one side of the image, from where each lies."""
+def orientation_of(
+    leanings: Sequence[Leaning], names: Sequence[str], *, photographs: bool = False
+) -> Orientation:
+    """Whether some class keeps to one side of the image, from where each lies.
+
+    photographs: whether the images may be some, which have an up and a down unless there is evidence to the
+    contrary.
+    """
+    known = [
+        (leaning, name)
+        for leaning, name in zip(leanings, names, strict=True)
+        if leaning.images >= _LEAST_IMAGES
+    ]
+    if not known:
+        seen = max(leaning.images for leaning in leanings)
+        reason = f"{count(seen, 'image')} with a class cannot tell whether it keeps to one side"
+        reason += ", and photographs have an up and a down" if photographs else ""
+        return Orientation(vertical=photographs, horizontal=False, reason=reason)
     up = side = ""
-    for leaning, name in zip(leanings, names, strict=True):
-        few = leaning.images < _LEAST_IMAGES
-        up = up or _side(leaning.down, 0 if few else leaning.down_agreement, name, ("top", "bottom"))
-        side = side or _side(leaning.right, 0 if few else leaning.right_agreement, name, ("left", "right"))
+    for leaning, name in known:
+        up = up or _side(leaning.down, leaning.down_agreement, name, ("top", "bottom"))
+        side = side or _side(leaning.right, leaning.right_agreement, name, ("left", "right"))
     reason = "; ".join(filter(None, (up, side))) or "no class keeps to one side of the images"
     return Orientation(vertical=bool(up), horizontal=bool(side), reason=reason)
 

@@ -8,7 +8,7 @@ import torch
 
 from uvala.data.dataset import Dataset
 from uvala.data.facts import Facts
-from uvala.data.fingerprint import take_fingerprint
+from uvala.data.fingerprint import SECONDS, take_fingerprint
 from uvala.data.sample import Sample
 from uvala.data.target_config import TargetConfig
 from uvala.data.targets import require_objects
@@ -34,8 +34,7 @@ __all__ = ["fingerprint", "make_plan"]
 
 _PROBE_SHARE = 0.05  # of a budget, at most, goes to measuring
 _PROBE_SECONDS = 15.0  # and no more than this; a trial of torch.compile comes on top
-_SECONDS_TO_LOOK = 3.0  # at pairs of image and mask
-_LOOK_SHARE = 0.02  # of a budget
+_LOOK_SHARE = 0.02  # of a budget, at most, goes to looking at pairs of image and mask
 
 
 def make_plan(
@@ -88,7 +87,7 @@ def make_plan(
 
 def fingerprint(dataset: Dataset, training: Sequence[Sample], budget: float | None) -> Facts:
     """The facts that a plan is made from; as many looks as the budget has time for, or a fixed number."""
-    seconds = math.inf if budget is None else min(_SECONDS_TO_LOOK, _LOOK_SHARE * budget)
+    seconds = math.inf if budget is None else min(SECONDS, _LOOK_SHARE * budget)
     return take_fingerprint(dataset, training, seconds=seconds)
 
 

@@ -11,13 +11,15 @@ __all__ = ["Prices", "fits"]
 
 # Twice the arithmetic takes a little less than twice the time: large layers use a processor better
 _EXPONENT = 0.9
+_IN_PARTS = 4 / 3  # of the time: each part goes forward twice, and a backward pass takes two forward ones
 _LONGEST = 2.0  # seconds for one candidate; its fastest step is known to a few percent by then
 
 
 def fits(candidate: Candidate, machine: Machine) -> bool:
     """Whether a training step of it leaves room in the machine's memory, by what its layers put out."""
     half = autocast_dtype(candidate.precision, machine.device) is not None
-    return work_of(candidate).memory(candidate.batch, half=half) <= machine.memory
+    at_once = candidate.part.batch
+    return work_of(candidate).memory(candidate.batch, at_once=at_once, half=half) <= machine.memory
 
 
 class Prices:
@@ -39,9 +41,16 @@ class Prices:
             return self.measured[candidate].seconds
         if not fits(candidate, self._machine):
             return math.inf
+        if candidate.accumulate > 1:
+            part = candidate.part
+            return _IN_PARTS * candidate.batch / part.batch * self.seconds(part, exactly=exactly)
         if not self.measured or (exactly and self.left > 0):
             return self.measure(candidate, min(_LONGEST, self.left / 2)).seconds
         return self._scaled(candidate)
+
+    def how_known(self, candidate: Candidate) -> str:
+        """Whether the cost of its step was measured."""
+        return "measured" if candidate.part in self.measured else "scaled from what was measured"
 
     def measure(self, candidate: Candidate, seconds: float) -> StepCost:
         """Measure a candidate, for about so many seconds."""

@@ -7,12 +7,13 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from uvala.augment.config import AugmentConfig
-from uvala.config import Config, build, flat, read_toml, to_toml
+from uvala.config import Config, build, flat, override, read_toml, to_toml
 from uvala.data.normalisation import Normalisation
 from uvala.data.patch_config import PatchConfig
 from uvala.data.target_config import TargetConfig
 from uvala.files import write_text
 from uvala.losses.config import LossConfig
+from uvala.plan.budget import DEFAULT, LEAST
 from uvala.plan.execution_config import ExecutionConfig
 from uvala.plan.optimiser_config import FreezeConfig, OptimiserConfig, WatchdogConfig
 from uvala.tiling.config import TileConfig
@@ -28,6 +29,7 @@ __all__ = [
     "TestTimeConfig",
     "ValidationConfig",
     "WatchdogConfig",
+    "plan_of",
     "plan_values",
     "read_plan",
     "write_plan",
@@ -44,7 +46,11 @@ class ModelConfig(Config):
 class LengthConfig(Config):
     """How long the training lasts: a time, or a number of steps, or a number of epochs."""
 
-    budget: float | None = Field(None, ge=10, description="wall-clock time of the whole command, seconds")
+    budget: float | None = Field(
+        None,
+        ge=LEAST,
+        description=f"wall-clock time of the whole command, seconds; {DEFAULT} where nobody says how long",
+    )
     steps: int | None = Field(None, ge=1, description="number of training steps")
     epochs: float | None = Field(
         None, gt=0, description="number of times that patches cover the area of the training images"
@@ -97,6 +103,16 @@ class Plan(Config):
     validation: ValidationConfig = ValidationConfig()
     tiles: TileConfig = TileConfig()
     test_time: TestTimeConfig = TestTimeConfig()
+
+
+def plan_of(settings: Mapping[str, Any], *, where: str) -> Plan:
+    """A plan with these settings, by dotted path, and the defaults; ConfigError where they do not fit.
+
+    Beside a wish for patches around objects no share is of the classes, until it is decided.
+    """
+    # the default would not leave room for every wish
+    room = {"patches.class_share": 0.0} if "patches.object_share" in settings else {}
+    return override(Plan(), {**room, **settings}, where=where)
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

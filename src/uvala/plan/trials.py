@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvala.config import override
-from uvala.models.catalog import model_config
 from uvala.plan.budget import format_duration
 from uvala.plan.schema import Plan
 
-__all__ = ["Trial", "TryOut", "run_trials", "trial_seconds"]
+__all__ = ["Trial", "TryOut", "run_trials", "trial_seconds", "trials_to_come"]
 
 TryOut = Callable[[Plan, float], float]
 """(plan, seconds) -> validation score of a training by that plan in those seconds; higher is better.
@@ -52,6 +51,19 @@ def trial_seconds(budget: float | None) -> float:
     return min(_MOST, _SHARE * budget)
 
 
+def trials_to_come(plan: Plan, wanted: Mapping[str, Any]) -> str:
+    """Which settings a training by this plan tries first, and for how long, in a sentence; "" for none."""
+    seconds = trial_seconds(plan.length.budget) if plan.folds == 1 else 0.0
+    rounds = _rounds(plan, wanted, seconds) if seconds else ()
+    tried = dict.fromkeys(path for trials in rounds for trial in trials for path in trial.settings)
+    if not tried:
+        return ""
+    return (
+        f"`uvala train` with these options first tries other values of {' and '.join(tried)}, for "
+        f"{format_duration(seconds)} in all, and takes what is clearly better"
+    )
+
+
 def run_trials(
     plan: Plan,
     reasons: Mapping[str, str],
@@ -59,17 +71,15 @@ def run_trials(
     wanted: Mapping[str, Any],
     seconds: float,
     try_out: TryOut,
-    pretrained: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[Plan, dict[str, str]]:
     """The plan with what short trials found clearly better, and the reasons with theirs.
 
     wanted: the user's settings by dotted path, which are not tried otherwise. seconds: of all trials
-    together, as `trial_seconds` says; without any, nothing is tried. pretrained: whether the weights of its
-    encoder are at hand, so that nothing would be downloaded. tell: called with a line for each trial.
+    together, as `trial_seconds` says; without any, nothing is tried. tell: called with a line for each trial.
     """
     told = dict(reasons)
-    rounds = [trials for trials in _rounds(plan, wanted, seconds, pretrained) if len(trials) > 1]
+    rounds = list(_rounds(plan, wanted, seconds))
     number = sum(len(trials) for trials in rounds) - max(0, len(rounds) - 1)  # the plan itself is tried once
     if not rounds or seconds / number < _LEAST_TRIAL:
         return plan, told
@@ -95,11 +105,8 @@ def _tried(try_out: TryOut, plan: Plan, seconds: float) -> float:
     return score if math.isfinite(score) else -math.inf
 
 
-def _rounds(plan: Plan, wanted: Mapping[str, Any], seconds: float, pretrained: bool) -> Iterator[list[Trial]]:
+def _rounds(plan: Plan, wanted: Mapping[str, Any], seconds: float) -> Iterator[list[Trial]]:
     """What is tried, one question after the other; the first of each round is the plan as it is."""
-    has_weights = "pretrained" in model_config(plan.model.name).model_fields
-    if pretrained and has_weights and "model.options.pretrained" not in wanted:
-        yield [Trial({}), Trial(_pretrained(plan))]
     if "optimiser.learning_rate" not in wanted:
         rate = plan.optimiser.learning_rate
         others = (rate / _FACTOR, min(10.0, rate * _FACTOR))
@@ -108,7 +115,3 @@ def _rounds(plan: Plan, wanted: Mapping[str, Any], seconds: float, pretrained: b
         smaller = plan.patches.size // 2
         if smaller >= 64:
             yield [Trial({}), Trial({"patches.size": smaller})]
-
-
-def _pretrained(plan: Plan) -> dict[str, Any]:
-    return {"model.options.pretrained": True, "optimiser.learning_rate": plan.optimiser.learning_rate / 10}

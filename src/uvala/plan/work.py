@@ -1,5 +1,6 @@
 """What a training step of a network takes in arithmetic and memory: counted, nothing is computed."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,7 +27,7 @@ class Candidate:
     """A training step that may be taken: which network on which patches, computed how.
 
     options: of the network, as sorted pairs without those at their defaults, so that equal networks are
-    equal; `with_options` takes a mapping.
+    equal; `with_options` takes a mapping. accumulate: parts that the batch is worked off in.
     """
 
     name: str
@@ -38,6 +39,13 @@ class Candidate:
     memory_format: Layout = "contiguous"
     compile: bool = False
     precision: str = "auto"
+    accumulate: int = 1
+
+    @property
+    def part(self) -> "Candidate":
+        """What is worked off at once: a step of fewer patches."""
+        parts = min(self.accumulate, self.batch)
+        return replace(self, batch=math.ceil(self.batch / parts), accumulate=1)
 
     def with_options(self, options: Mapping[str, Any]) -> "Candidate":
         """The same with these options in place of its own of that name; weights of others are left out."""
@@ -70,15 +78,22 @@ class Work:
     weights: int
     maps: int
 
-    def memory(self, batch: int, *, half: bool = False) -> int:
-        """Bytes that a training step of such a batch takes, at most; half: outputs are of half precision."""
-        each = _PEAK * self.outputs / (2 if half else 1) + _LOSS_MAPS * self.maps
-        return int(_NUMBER * (batch * each + _COPIES * self.weights))
+    def memory(self, batch: int, *, at_once: int | None = None, half: bool = False) -> int:
+        """Bytes that a training step of such a batch takes, at most.
+
+        at_once: patches that the layers see together, if not all; the loss sees all. half: outputs of layers
+        are of half precision.
+        """
+        seen = batch if at_once is None else at_once
+        outputs = seen * _PEAK * self.outputs / (2 if half else 1)
+        return int(_NUMBER * (outputs + batch * _LOSS_MAPS * self.maps + _COPIES * self.weights))
 
 
 def work_of(candidate: Candidate) -> Work:
     """The work of a candidate's network on one patch; a tenth of a second for a network that is new to it."""
-    return _work(replace(candidate, batch=1, memory_format="contiguous", compile=False, precision="auto"))
+    return _work(
+        replace(candidate, batch=1, memory_format="contiguous", compile=False, precision="auto", accumulate=1)
+    )
 
 
 @cache

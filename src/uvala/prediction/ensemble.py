@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
 def load_members(run: RunFolder, device: torch.device) -> tuple[Member, ...]:
     """The network of a run, or those of its folds whose weights were chosen; RunError if there is none."""
-    runs = run.members if run.card.members else (run,)
+    runs = run.chosen_members if run.card.members else (run,)
     if not runs:
         raise RunError(
             found=f"{run.path}, none of whose {len(run.card.members)} folds has chosen its weights yet",

@@ -1,6 +1,7 @@
 """The run folder: plan, card, weights, split, log, checkpoint, scores and report."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,10 +101,10 @@ class RunFolder:
         write_json(self.path / "folds.json", [split.model_dump(mode="json") for split in splits])
 
     @property
-    def members(self) -> tuple["RunFolder", ...]:
-        """The runs whose predictions are averaged, as far as a validation has chosen their weights.
+    def chosen_members(self) -> tuple["RunFolder", ...]:
+        """Of the card's members, the runs whose predictions are averaged, those with chosen weights.
 
-        None: the run has its own.
+        None: the run has its own, or no validation has chosen any yet.
         """
         inner = [RunFolder(self.path / name) for name in self.card.members]
         return tuple(run for run in inner if run.has_chosen_weights)
@@ -166,10 +167,13 @@ class RunFolder:
         write_bytes(self.weights_path, save(plain, said or None))
 
     def clear_leftovers(self) -> None:
-        """Remove what a process that was killed while it wrote a file has left beside it."""
+        """Remove what a process that was killed has left: files written in part, trials."""
         for folder in (self.path, self.checkpoint_path.parent):
             for part in folder.glob(".*.part"):
-                part.unlink(missing_ok=True)
+                if part.is_dir():
+                    shutil.rmtree(part, ignore_errors=True)
+                else:
+                    part.unlink(missing_ok=True)
 
     def write_start(self, state: Mapping[str, Tensor]) -> None:
         """Write the weights that the training begins with."""
@@ -266,7 +270,8 @@ def pick_device(name: str) -> torch.device:
 def _read_card(folder: Path) -> Card:
     path = folder / "card.json"
     if not path.is_file():
-        inner = [each.parent.name for each in sorted(folder.glob("*/card.json"))]
+        cards = [each.parent.name for each in sorted(folder.glob("*/card.json"))]
+        inner = [name for name in cards if not name.startswith(".")]
         raise RunError(
             found=f"{folder}, which has no card.json",
             expected="a run folder, made by `uvala train` or `uvala import-weights`",

@@ -24,7 +24,6 @@ from uvala.training.progress import Progress
 from uvala.training.tensor_file import checksum, write_tensors
 
 __all__ = [
-    "Progress",
     "State",
     "events_to_keep",
     "newest_state",
@@ -150,7 +149,7 @@ def events_to_keep(events: Iterable[Event], progress: Progress) -> Iterator[Even
     validations = 0
     for event in events:
         kind = event["event"]
-        if event.get("step", 0) > progress.step or kind in ("end", "tuned") or event.get("extra"):
+        if event.get("step", 0) > progress.step or kind in ("cache", "tuned", "end") or event.get("extra"):
             continue
         validations += kind == "validation"
         again = kind == "validation" and validations > progress.validations

@@ -17,7 +17,7 @@ def encoder_of(model: nn.Module) -> nn.Module:
     raise ConfigError(
         found=f"freeze.encoder with a {type(model).__name__}, which has no encoder",
         expected="a network whose encoder stands apart, such as unet:resnet34 or vgg16_unet",
-        fix="leave out freeze.encoder, or choose another model.name",
+        fix="set freeze.encoder=0, or choose another model.name",
     )
 
 

@@ -17,7 +17,7 @@ from uvala.training.distributed import World
 from uvala.training.pace import BudgetPace, Pace, StepPace
 from uvala.training.progress import Progress
 
-__all__ = ["Job", "make_pace"]
+__all__ = ["Job", "make_pace", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Job:
 
 def make_pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:
     """The pace that the plan's length asks for, from `progress` on."""
-    length = _steps(job.plan.length, steps_per_epoch)
+    length = steps_of(job.plan.length, steps_per_epoch)
     if length is not None:
         return StepPace(length, job.plan.validation, done=progress.step)
     return BudgetPace(
@@ -62,7 +62,8 @@ def make_pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:
     )
 
 
-def _steps(length: LengthConfig, steps_per_epoch: int) -> int | None:
+def steps_of(length: LengthConfig, steps_per_epoch: int) -> int | None:
+    """Steps of a training of that length; None: the time decides."""
     if length.steps is not None:
         return length.steps
     if length.epochs is not None:

@@ -58,7 +58,8 @@ class Judge:
             "seconds_per_pixel": seconds_per_pixel,
             "plateau": progress.plateau.after(found.score, job.plan.optimiser),
         }
-        best = is_best(found.score, progress)
+        # rank 0 decides: by time, each rank's share of the training is that of a clock of its own
+        best = bool(job.world.from_main(is_best(found.score, progress)))
         if best:
             if job.world.is_main:
                 job.run.write_weights(model.state_dict(), step=progress.step, chosen=not extra)

@@ -156,6 +156,7 @@ class Training:
         own = np.zeros(len(_Now._fields))
         step = self.progress.step
         if self.job.world.is_main:
+            self.pace.reached(step)
             share = self.pace.share(step)
             due = step > 0 and self.progress.judged != step and self.pace.validation_due(step)
             own[:] = self.pace.over(step), due, self.keeper.due, 0, share

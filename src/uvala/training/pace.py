@@ -4,6 +4,7 @@ By steps everything is a function of the step's number, so two runs with one see
 the end of the schedule is the end of the budget, less what validation, scoring and the report will take.
 """
 
+import math
 import time
 from typing import Protocol
 
@@ -19,6 +20,9 @@ _SLACK = 1.1  # the machine may be busier when the reserve is needed
 
 class Pace(Protocol):
     """What the loop asks."""
+
+    def reached(self, step: int) -> None:
+        """Take note that `step` steps are done and the next one may begin."""
 
     def share(self, step: int) -> float:
         """Share of the training done after `step` steps, 0 to 1, never falling."""
@@ -48,13 +52,15 @@ class StepPace:
 
     def __init__(self, length: int, config: ValidationConfig, done: int = 0) -> None:
         self.length = length
-        self.every = max(1, length // config.rounds)
+        self.every = math.ceil(length / config.rounds)
         self._done = self._step = done
         self._began = time.monotonic()
 
+    def reached(self, step: int) -> None:
+        """Nothing to learn: the steps decide."""
+
     def share(self, step: int) -> float:
         """Share of the steps done."""
-        self._step = step
         return min(1.0, step / self.length)
 
     def over(self, step: int) -> bool:
@@ -107,8 +113,15 @@ class BudgetPace:
         self._next_validation = done + _EARLY if done == 0 else done + 1 / config.rounds
         self._validation_seconds = validation_seconds
         self._seconds_per_pixel = seconds_per_pixel
-        self._last = (-1, 0.0)  # step and time when it was last asked whether all is over
+        self._last = (-1, 0.0)  # step that was reached last, and when
         self._step_seconds = 0.0
+
+    def reached(self, step: int) -> None:
+        """Measure the step before. Called again, it leaves out of the next one what came between."""
+        now = self.clock.elapsed
+        if step == self._last[0] + 1:
+            self._step_seconds = now - self._last[1]
+        self._last = step, now
 
     def share(self, step: int) -> float:
         """Share of the training time that is used up."""
@@ -119,11 +132,8 @@ class BudgetPace:
 
     def over(self, step: int) -> bool:
         """Whether the time for training is used up, to the nearest step; never before the first one."""
-        now = self.clock.elapsed
-        if step == self._last[0] + 1:
-            self._step_seconds = now - self._last[1]
-        self._last = step, now
-        return step > 0 and (self.share(step) >= 1.0 or now + self._step_seconds / 2 >= self._end)
+        nearest = self.clock.elapsed + self._step_seconds / 2
+        return step > 0 and (self.share(step) >= 1.0 or nearest >= self._end)
 
     def validation_due(self, step: int) -> bool:
         """When the share of time that validations may take allows another, before the one at the end."""

@@ -1,12 +1,17 @@
 """Decisions about augmentation: which directions are equal, and how strongly images are changed."""
 
+from uvala.augment.config import AugmentConfig
 from uvala.plan.choices import Choices
 from uvala.plan.situation import Situation
 
 __all__ = ["choose_directions", "choose_strength"]
 
-# how often an image is seen before its copies have to differ more from each other
-_SELDOM, _OFTEN = 8, 150
+# How often an image is seen. DSB2018, 26 times (900 steps, width 32, half the resolution, one seed): without
+# any change but flips and turns AP of the validation images is 0.550 (Dice 0.912), with the usual changes
+# 0.532 (0.909), with those of the geometry alone 0.524 (0.908).
+_SELDOM = 30
+_OFTEN = 150  # from here on its copies have to differ more from each other
+_STRONGER = 1.5
 _THIN = 5.0  # pixels; a blur of 1 pixel takes half the contrast of a line of 3
 
 
@@ -29,12 +34,12 @@ def choose_strength(choices: Choices, case: Situation, steps: float | None) -> N
         return
     seen = steps * choices["patches.batch"] * choices["patches.size"] ** 2 / max(1, case.area)
     if seen < _SELDOM:
-        reason = f"each image is seen about {seen:.1f} times, and rarely the same way anyway"
-        strength = 0.5
+        reason = f"each image is seen about {seen:.1f} times, and flips and turns make enough different ones"
+        for name, field in AugmentConfig.model_fields.items():
+            if name.endswith("_probability") and field.default:
+                choices.choose(f"augment.{name}", 0.0, reason)
     elif seen > _OFTEN:
         reason = f"each image is seen about {seen:,.0f} times"
-        strength = 1.5
-    else:
-        return
-    for name, usual in (("rotation", 0.5), ("scale", 0.5), ("elastic", 0.3)):
-        choices.choose(f"augment.{name}_probability", round(min(0.8, strength * usual), 2), reason)
+        for name in ("rotation_probability", "scale_probability", "elastic_probability"):
+            usual = AugmentConfig.model_fields[name].default
+            choices.choose(f"augment.{name}", round(min(0.8, _STRONGER * usual), 2), reason)

@@ -28,15 +28,17 @@ def is_open(choices: Choices, option: str) -> bool:
 
 def candidate_of(choices: Choices, case: Situation) -> Candidate:
     """The step of the plan as far as it is decided, as one of `case.ranks` processes takes it."""
+    batch = max(1, choices["patches.batch"] // case.ranks)
     return Candidate(
         name=choices["model.name"],
         channels=case.facts.channels,
         logits=case.classes + extra_logits(choices),
         patch=choices["patches.size"],
-        batch=max(1, choices["patches.batch"] // case.ranks),
+        batch=batch,
         memory_format=choices["execution.memory_format"],
         compile=choices["execution.compile"],
         precision=choices["precision"],
+        accumulate=min(choices["optimiser.accumulate"], batch),
     ).with_options(choices.model_options())
 
 

@@ -70,7 +70,7 @@ def choose_compile(choices: Choices, case: Situation, prices: Prices | None) -> 
         return  # on CPUs it was slower wherever it was measured
     if _COMPILING_SHARE * case.budget < _COMPILING:
         return
-    candidate = candidate_of(choices, case)
+    candidate = candidate_of(choices, case).part
     plain = prices.seconds(candidate, exactly=True)
     cost = prices.measure(replace(candidate, compile=True), _COMPILING)
     if cost.trouble:

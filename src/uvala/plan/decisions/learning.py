@@ -7,12 +7,13 @@ from torch import nn
 
 from uvala.models.catalog import model_facts
 from uvala.plan.choices import Choices
+from uvala.plan.optimiser_config import OptimiserConfig
 from uvala.plan.situation import Situation
 from uvala.plan.work import Candidate
 
 __all__ = ["choose_average", "choose_rate", "choose_schedule", "choose_validation"]
 
-_RATE = 3e-3  # AdamW, batches of 4 patches, norms after each convolution
+_RATE = OptimiserConfig().learning_rate  # AdamW, batches of 4 patches, norms after each convolution
 _RATE_PUBLISHED = 1e-3
 _RATE_PRETRAINED = 3e-4
 _RATE_WITHOUT_NORMS = 1e-4

@@ -2,7 +2,7 @@
 
 A wider network is better if it gets enough steps, and worse if it does not. Let r be the steps that the usual
 network gets in the time there is. One that costs c times as much gets r / c of them, and is taken as long as
-r / c >= sqrt(r * ENOUGH_STEPS): of a hundred times the time, width and steps get ten times each.
+r / c >= sqrt(r * ENOUGH_STEPS): of a hundred times the time, the cost and the number of steps get ten each.
 """
 
 import math
@@ -12,6 +12,7 @@ from uvala.models.catalog import model_config, model_facts
 from uvala.plan.budget import format_duration
 from uvala.plan.choices import Choices
 from uvala.plan.decisions.candidates import USUAL_WIDTH, candidate_of, expected_steps, is_open
+from uvala.plan.decisions.patches import choose_patch
 from uvala.plan.decisions.resolution import choose_depth, choose_fold, starting_candidate
 from uvala.plan.prices import Prices, fits
 from uvala.plan.situation import Situation
@@ -41,6 +42,7 @@ def choose_network(choices: Choices, case: Situation, prices: Prices | None) -> 
     planned = model_facts(name)["planned"]
     if planned and "fold" in fields:
         choose_fold(choices, case, prices)
+        choose_patch(choices, case)  # was chosen for the coarsest
     if planned and "depth" in fields:
         choose_depth(choices, case)
     if planned and "norm" in fields:
@@ -96,14 +98,15 @@ def _choose_width(choices: Choices, case: Situation, prices: Prices | None) -> N
         batch = choices["patches.batch"] // 2
         choices.choose("patches.batch", batch, "more would leave too little memory for a wider network")
         width = _best_width(choices, case, prices, usual)
-    steps = expected_steps(_with_width(choices, case, width), case, prices)
+    candidate = _with_width(choices, case, width)
+    steps, known = expected_steps(candidate, case, prices), prices.how_known(candidate)
     why = "wider would get too few"
     if width == _WIDTHS[-1]:
         why = "wider brings no more"
     elif not fits(_with_width(choices, case, _wider(width)), case.machine):
         why = "wider does not fit into the memory"
     time = format_duration(case.budget or 0)
-    reason = f"about {steps:,.0f} steps in {time} on this machine, measured; {why}"
+    reason = f"about {steps:,.0f} steps in {time} on this machine, {known}; {why}"
     choices.choose("model.options.width", width, reason)
 
 
@@ -111,6 +114,8 @@ def _memory_limits(choices: Choices, case: Situation, width: int) -> bool:
     """Whether half the batch would make room for a wider network."""
     fewer = choices["patches.batch"] // 2 >= _STEADY_BATCH * case.ranks
     wider = _with_width(choices, case, _wider(width))
+    if wider.part.batch == 1:  # one by one they take as much of a smaller batch
+        return False
     return choices.open("patches.batch") and fewer and width != _WIDTHS[-1] and not fits(wider, case.machine)
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from uvala.plan.choices import Choices
+from uvala.plan.decisions.candidates import is_open
 from uvala.plan.decisions.resolution import coarsest_fold
 from uvala.plan.situation import Situation
 
@@ -16,15 +17,20 @@ _SMALLEST = 32
 
 
 def choose_patch(choices: Choices, case: Situation) -> None:
-    """The side of a patch: what fits into the images, up to what gives enough different patches."""
-    fold, _ = coarsest_fold(case)
+    """The side of a patch: what fits into the images, up to what gives enough different patches.
+
+    By the resolution of the network, as far as it is decided: to be asked once more when it is.
+    """
+    fold = choices.model_options().get("fold")
+    if fold is None:
+        fold = coarsest_fold(case)[0] if is_open(choices, "fold") else 1
     largest = _LARGEST[case.machine.kind] * (3 if fold == 4 else 2) // 2
     side = float(np.median([min(size) for size in case.sizes]))
     size = int(min(largest, max(_SMALLEST, math.ceil(side / _SMALLEST) * _SMALLEST)))
     reason = (
-        f"the images' shorter side is {side:.0f} pixels"
-        if size < largest
-        else f"enough context, and many different patches, from images of {side:.0f} pixels and more"
+        f"enough context, and many different patches, from images of {side:.0f} pixels and more"
+        if size < side
+        else f"the images' shorter side is {side:.0f} pixels"
     )
     choices.choose("patches.size", size, reason)
 
@@ -34,6 +40,6 @@ def choose_batch(choices: Choices, case: Situation) -> None:
     reason = "enough patches for a steady gradient, few enough for many steps"
     batch = _BATCH[case.machine.kind]
     if case.ranks > 1:
-        batch = case.ranks * max(1, round(batch / case.ranks), 2)
+        batch = case.ranks * max(2, round(batch / case.ranks))
         reason += f"; a multiple of {case.ranks} processes, two for each at least"
     choices.choose("patches.batch", batch, reason)

@@ -5,11 +5,13 @@ from dataclasses import replace
 from uvala.plan.choices import Choices
 from uvala.plan.decisions.candidates import candidate_of
 from uvala.plan.prices import Prices
+from uvala.plan.probe import autocast_dtype
 from uvala.plan.situation import Situation
 
 __all__ = ["choose_test_time"]
 
 _SHARE = 0.06  # of the budget that predicting the validation and test images may take
+_IN_FULL = 2.0  # times that of half precision: twice the bytes, and at most half the multiply-adds a second
 _FORWARD = 0.35  # of a training step, the forward pass and what is around it
 
 
@@ -25,8 +27,12 @@ def choose_test_time(choices: Choices, case: Situation, prices: Prices | None) -
         reason = "one view of an image: with a number of steps nobody said how much time there is"
         chosen = dict.fromkeys(views, False)
     else:
-        candidate = replace(candidate_of(choices, case), precision="auto")  # what predicts is not in half
+        # what predicts is not in half precision; on a GPU nobody measures how long it takes otherwise
+        candidate = replace(candidate_of(choices, case).part, precision="auto")
         each = _FORWARD * prices.seconds(candidate) / (candidate.batch * candidate.patch**2)
+        device = case.machine.device
+        if device.type == "cuda" and autocast_dtype(choices["precision"], device) is not None:
+            each *= _IN_FULL
         seconds = each * case.pixels_after
         chosen, reason = _affordable(views, seconds, _SHARE * case.budget)
         reason = f"{reason}; one view of the images to be scored takes about {seconds:.1f} s"

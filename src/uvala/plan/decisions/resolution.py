@@ -27,12 +27,7 @@ _ROOMY = 16  # pixels of a patch, from which a level costs next to nothing and s
 
 def coarsest_fold(case: Situation) -> tuple[int, str]:
     """The coarsest resolution at which the smallest things that count can still be told, and why."""
-    what = {
-        "objects": "a tenth of the objects is at most",
-        "membranes": "the membranes are about",
-        "classes": "half of the classes are at least",
-    }[case.task]
-    words = f"{what} {case.finest:.0f} pixels wide"
+    words = case.finest_words
     for fold, share in ((4, "a quarter of"), (2, "half")):
         if case.finest / fold >= _LEAST[case.task][fold] and (
             fold < 4 or min(case.facts.median) >= _LARGE_IMAGE
@@ -51,7 +46,7 @@ def cheap_candidate(choices: Choices, case: Situation) -> Candidate:
     """A step by which ways of computing are compared: few patches, not at full resolution if it can be."""
     fold = choices.model_options().get("fold") or max(2, coarsest_fold(case)[0])
     candidate = starting_candidate(choices, case, fold)
-    return replace(candidate, batch=min(candidate.batch, _FEW_PATCHES))
+    return replace(candidate, batch=min(candidate.batch, _FEW_PATCHES), accumulate=1)
 
 
 def choose_fold(choices: Choices, case: Situation, prices: Prices | None) -> None:
