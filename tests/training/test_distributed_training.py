@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from torch.testing import assert_close
 
-from drawn import write_discs
 from jobs import same, state, train, weights
 from many_ranks import run_ranks
 from rank_tasks import judged_late, losses, train_together
@@ -22,11 +21,6 @@ EVERY_LOSS = {
     "loss.dice_over": "sample",
     "loss.label_smoothing": 0.1,
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_discs(tmp_path_factory.mktemp("data") / "discs", count=8)
 
 
 @pytest.fixture(scope="module")

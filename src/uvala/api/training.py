@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,9 @@ def train(
     keep_freed_memory()
     data = None if data is None else Path(data).expanduser()
     lists = None if split is None else Path(split).expanduser()
+    wished = partial(
+        asked_for, settings or {}, epochs=epochs, model=model, seed=seed, folds=folds, track=track
+    )
     with World.from_environment() as world:
         if not world.is_main:
             return Run(*follow(world, None if resume and out is None else data, device))
@@ -86,32 +90,12 @@ def train(
             run, data = run_to_resume(data, out)
             others = {"recipe": recipe, "plan": plan, "start": start, "split": split}
             more, budget = time_on_top(budget)
-            wishes = asked_for(
-                settings or {},
-                budget=budget,
-                epochs=epochs,
-                model=model,
-                seed=seed,
-                folds=folds,
-                track=track,
-            )
-            length = refuse_changes(
-                run, wishes, *(name for name, value in others.items() if value is not None)
-            )
+            named = (name for name, value in others.items() if value is not None)
+            length = refuse_changes(run, wished(budget=budget), *named)
             with held(run.path):
                 trained = _resume(run, data, length, more, device, listener, started, world)
         else:
-            own = asked_for(
-                settings or {},
-                budget=budget,
-                epochs=epochs,
-                model=model,
-                seed=seed,
-                device=device,
-                folds=folds,
-                track=track,
-            )
-            wishes = base_wishes(recipe, plan).under(own)
+            wishes = base_wishes(recipe, plan).under(wished(budget=budget, device=device))
             trained = _begin(data, wishes, start, out, lists, listener, started, world)
         dismiss_followers(world, trained.path)
         return trained
