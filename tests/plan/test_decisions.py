@@ -315,6 +315,14 @@ class TestLearning:
         }
         assert rates["fcn32s"] <= 1e-4 < rates["pytorch_unet"] <= 1e-3 < rates["unet"]
 
+    @pytest.mark.parametrize("norm", ["instance", "group"])
+    def test_norms_of_any_kind_bear_the_same_rate(self, classes, norm):
+        rates = {
+            each: classes.plan(**{"model.options.norm": each})[0].optimiser.learning_rate
+            for each in ("batch", norm)
+        }
+        assert rates[norm] == rates["batch"]
+
     def test_pretrained_encoders_learn_slowly(self, classes):
         settings = {"model.name": "unet:resnet18", "model.options.pretrained": True, "length.steps": 5}
         plan, reasons = classes.plan(**settings)

@@ -89,6 +89,24 @@ def test_images_of_very_different_brightness_are_scaled_one_by_one(tmp_path):
     assert "times as bright" in reasons["normalisation.by"]
 
 
+@pytest.mark.parametrize(("channels", "by"), [(3, "image"), (1, "dataset")])
+def test_photographs_with_a_class_at_the_top_are_scaled_one_by_one(tmp_path, channels, by):
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for index in range(20):
+        mask = np.zeros((48, 48), np.uint8)
+        mask[: 12 + index % 5] = 1
+        grey = np.where(mask, 200, 60) + rng.integers(0, 30, mask.shape)
+        image = np.repeat(grey[..., None], 3, axis=2) * (1.0, 0.9, 0.8) if channels == 3 else grey
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / f"images/{index:02d}.png")
+        Image.fromarray(mask).save(tmp_path / f"masks/{index:02d}.png")
+    assert plan_for(read_dataset(tmp_path))[0].normalisation.by == by
+
+
 def test_measuring_leaves_the_global_generator_alone(dataset):
     torch.manual_seed(0)
     expected = torch.rand(3)

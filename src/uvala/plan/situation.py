@@ -62,8 +62,18 @@ class Situation:
     @property
     def orientation(self) -> Orientation:
         """Whether up and down, left and right are told apart."""
-        photographs = self.facts.channels == _COLOUR and self.facts.dtype == "uint8"
-        return orientation_of(self.objects.leanings, self.names, photographs=photographs)
+        return orientation_of(self.objects.leanings, self.names, photographs=self._photographs)
+
+    @property
+    def upright(self) -> str:
+        """Why the images are photographs of scenes with an up and a down; empty if nothing shows it."""
+        found = orientation_of(self.objects.leanings, self.names)
+        return found.reason if self._photographs and found.vertical else ""
+
+    @property
+    def _photographs(self) -> bool:
+        """Whether the images may be photographs."""
+        return self.facts.channels == _COLOUR and self.facts.dtype == "uint8"
 
     @property
     def task(self) -> Task:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from uvala.models.blocks import InstanceNorm
 from uvala.models.catalog import model_facts
 from uvala.plan.choices import Choices
 from uvala.plan.optimiser_config import OptimiserConfig
@@ -93,5 +94,6 @@ def _has_norms(candidate: Candidate) -> bool:
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         modules = list(candidate.network().modules())
     convolutions = sum(isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1) for module in modules)
-    norms = sum(isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm) for module in modules)
+    kinds = nn.modules.batchnorm._NormBase | nn.GroupNorm | InstanceNorm
+    norms = sum(isinstance(module, kinds) for module in modules)
     return norms >= convolutions / 2
