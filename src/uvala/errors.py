@@ -13,6 +13,7 @@ UvalaError                  something a user can mend: what was found, what was 
 ├── RunError                a folder that is not a usable run
 ├── RankError               a training by several processes that has lost one of them
 ├── WeightsError            a checkpoint that does not fit a network that uvala knows
+├── BackendError            a runtime that is not installed, or that cannot compute a network
 └── StorageError            no space, no permission, a folder that is taken
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "BackendError",
     "BudgetError",
     "ConfigError",
     "DataError",
@@ -103,6 +105,10 @@ class RankError(UvalaError):
 
 class WeightsError(UvalaError):
     """A checkpoint of another project that does not fit a network that uvala knows."""
+
+
+class BackendError(UvalaError):
+    """A runtime that is not installed, or that cannot compute a network as PyTorch does."""
 
 
 class StorageError(UvalaError):

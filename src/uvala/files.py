@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,7 +16,17 @@ from uvala.errors import StorageError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["claim_folder", "held", "storage_errors", "write_bytes", "write_json", "write_text", "write_with"]
+__all__ = [
+    "cache_folder",
+    "claim_folder",
+    "held",
+    "replacing",
+    "storage_errors",
+    "write_bytes",
+    "write_json",
+    "write_text",
+    "write_with",
+]
 
 # EFBIG is what a file-size limit answers; for the user it is the same as a full disk.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -61,6 +72,30 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` for a file or a folder, which takes the place of `path` when this block ends well.
+
+    For what is too large to be made before it is written. Its name is the same every time, so that what a
+    process that was killed left there goes away; two processes must not write the same `path` at once.
+    Raises StorageError if there is no space or no permission; nothing half-written is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        try:
+            yield temporary
+            if temporary.is_file():
+                with temporary.open("rb+") as stream:
+                    os.fsync(stream.fileno())
+            if path.is_dir():  # which cannot be replaced by a rename unless it is empty
+                shutil.rmtree(path)
+            temporary.replace(path)
+        finally:
+            _remove(temporary)
+
+
+@contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's "no" inside this block into a StorageError that names `path`."""
     try:
@@ -77,6 +112,19 @@ def storage_errors(path: Path) -> Iterator[None]:
             expected="a disk that is there, and a place on it that this user may write to",
             fix="choose another --out",
         ) from error
+
+
+def cache_folder() -> Path:
+    """$UVALA_CACHE, else a folder where the system keeps caches. RuntimeError if there is no home for it."""
+    if named := os.environ.get("UVALA_CACHE"):
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "uvala" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "uvala"
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    return (Path(xdg) if xdg else Path.home() / ".cache") / "uvala"
 
 
 def claim_folder(path: Path, *, purpose: str) -> None:
@@ -119,6 +167,13 @@ def held(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):  # what happened inside is more worth knowing
                 path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:
