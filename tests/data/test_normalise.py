@@ -2,9 +2,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import zarr
 
+from uvala.config import build
+from uvala.data.image_facts import PERCENTILES
 from uvala.data.normalisation import Normalisation
 from uvala.data.normalise import denormalise, normalise, scale_of
+from uvala.errors import ConfigError
+from uvala.images.lazy import in_memory, open_image
 
 LIMIT = Normalisation().limit
 
@@ -106,6 +111,39 @@ class TestDeviation:
         assert peak < image.nbytes
 
 
+class TestOfFiles:
+    """An image that stays in its file is scaled by the very numbers of the array."""
+
+    @pytest.mark.parametrize("levels", ["percentiles", "deviation"])
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+    @pytest.mark.parametrize("shape", [(2, 37, 50), (1, 1100, 2100), (3, 700, 3)], ids=str)
+    def test_scale_is_that_of_the_array(self, tmp_path, levels, dtype, shape):
+        image = (np.random.default_rng(0).gamma(2, 30, shape) % 250).astype(dtype)
+        if image.dtype.kind == "f":
+            image[:, ::7, ::5] = np.nan
+        axes = ("c", "y", "x")
+        zarr.create_array(tmp_path / "a.zarr", data=image, chunks=(1, 400, 700), dimension_names=axes)
+        settings = Normalisation(by="image", levels=levels)
+        with open_image(tmp_path / "a.zarr", at_once=0) as lazy:
+            assert lazy.whole is None
+            assert scale_of(lazy, settings) == scale_of(image, settings)
+
+    def test_percentiles_are_those_of_each_nth_pixel(self):
+        image = np.random.default_rng(0).random((2, 1300, 1600), dtype=np.float32)
+        scale = scale_of(image, Normalisation(by="image"))
+        expected = np.percentile(image.reshape(2, -1)[:, ::2], PERCENTILES, axis=1)
+        np.testing.assert_array_equal((scale.low, scale.high), expected)
+
+    def test_an_array_that_is_read_in_boxes_has_its_scale(self):
+        image = np.random.default_rng(0).integers(0, 99, (2, 30, 40), dtype=np.uint8)
+        settings = Normalisation(by="image")
+        assert scale_of(in_memory(image), settings) == scale_of(image, settings)
+
+    def test_fixed_levels_need_no_look_at_the_image(self):
+        settings = Normalisation(low=(0,), high=(1,))
+        assert scale_of(in_memory(np.empty((1, 0, 0))), settings) is settings
+
+
 class TestBack:
     """Normalised images in the numbers of their file again."""
 
@@ -132,3 +170,8 @@ class TestBack:
     def test_all_floats_become_float32(self):
         settings = Normalisation(low=(0,), high=(1,))
         assert denormalise(np.zeros((1, 2, 2), np.float32), settings, np.float64).dtype == np.float32
+
+
+def test_levels_the_wrong_way_round_are_refused():
+    with pytest.raises(ConfigError, match="must not be below low"):
+        build(Normalisation, {"low": [9.0], "high": [5.0]}, where="the plan")

@@ -9,7 +9,9 @@ import PIL.Image
 import pytest
 import tifffile
 
+from uvala.arrays import Box
 from uvala.errors import ImageError
+from uvala.images.lazy import open_image
 from uvala.images.read import count_pages, image_size, read_image, read_mask
 
 FILES = {
@@ -42,9 +44,15 @@ def content_of(kind: str) -> bytes:
     return stream.getvalue()
 
 
-def is_refused(path: Path) -> bool:
+def all_boxes(path: Path) -> None:
+    with open_image(path, at_once=0) as image:
+        for top in range(image.size.height):
+            image.read(Box(top, 0, top + 1, image.size.width))
+
+
+def is_refused(path: Path, read=read_image) -> bool:
     try:
-        read_image(path)
+        read(path)
     except ImageError as error:
         return str(path) in str(error)
     return False
@@ -59,6 +67,19 @@ def test_no_cut_passes(tmp_path, kind):
     for length in range(len(content)):
         path.write_bytes(content[:length])
         if not is_refused(path):
+            passed.append(length)
+    assert passed == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FILES if "tiff" in kind])
+def test_no_cut_passes_box_by_box(tmp_path, kind):
+    content, path = content_of(kind), tmp_path / "cut"
+    path.write_bytes(content)
+    all_boxes(path)
+    passed = []
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        if not is_refused(path, all_boxes):
             passed.append(length)
     assert passed == []
 

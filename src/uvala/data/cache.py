@@ -12,7 +12,6 @@ import contextlib
 import os
 import shutil
 import struct
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.errors import StorageError
+from uvala.files import cache_folder
 
 __all__ = ["Arrays", "ImageCache", "cache_folder", "open_cache", "users_cache"]
 
@@ -38,19 +38,6 @@ _MAGIC = b"uvala\x00c1"
 _HEADERS = 512  # bytes of an array beside its numbers, at most
 _RECOUNT = 30.0  # seconds after which it is looked up what other trainings have written
 _ALIGN = 64  # so that each array begins where a vector instruction wants it
-
-
-def cache_folder() -> Path:
-    """$UVALA_CACHE, else a folder where the system keeps caches. RuntimeError if there is no home for it."""
-    if named := os.environ.get("UVALA_CACHE"):
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "uvala" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "uvala"
-    xdg = os.environ.get("XDG_CACHE_HOME")
-    return (Path(xdg) if xdg else Path.home() / ".cache") / "uvala"
 
 
 def open_cache(gigabytes: int | None = None, folder: Path | None = None) -> "ImageCache | None":

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from uvala.config import Config
 
@@ -30,6 +30,15 @@ class Normalisation(Config):
     )
     low: tuple[float, ...] = Field((), description="darkest level of each channel, in units of the file")
     high: tuple[float, ...] = Field((), description="brightest level of each channel, in units of the file")
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, high: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        low = info.data.get("low", ())
+        # equal is a constant channel
+        if any(each < other for each, other in zip(high, low, strict=False)):
+            raise ValueError(f"must not be below low, which is {list(low)}")
+        return high
 
     @field_validator("limit", mode="before")
     @classmethod

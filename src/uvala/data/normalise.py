@@ -1,26 +1,33 @@
 """From the numbers of a file to the numbers that a network sees: about -1 to 1, whatever the instrument."""
 
-import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from uvala.arrays import ImageArray
+from uvala.arrays import Box, ImageArray
 from uvala.data.image_facts import MOST_PIXELS, PERCENTILES
+from uvala.data.moments import moments_of
 from uvala.data.normalisation import Normalisation
+from uvala.images.lazy import LazyImage, in_memory
 
 __all__ = ["denormalise", "normalise", "scale_of"]
 
-_BLOCK = 2**18  # pixels that are summed up at a time, in double precision: 2 MB
+_PART = 2**9  # side of the squares that are summed up at a time; in double precision 2 MB
+
+_SQUARE = 4 * _PART  # side of what is read at a time of an image that stays in its file
+
+_Levels = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def scale_of(image: ImageArray, settings: Normalisation) -> Normalisation:
-    """The settings with `low` and `high` fixed for this image: its parts are scaled as the whole is."""
+def scale_of(image: ImageArray | LazyImage, settings: Normalisation) -> Normalisation:
+    """The settings with `low` and `high` fixed for this image: its parts are scaled as the whole is.
+
+    An image that stays in its file is read once, from top to bottom, and gives the very numbers of the array.
+    """
     if settings.by == "dataset":
         return settings
-    low, high = _LEVELS[settings.levels](image)
+    low, high = _LEVELS[settings.levels](image if isinstance(image, LazyImage) else in_memory(image))
     return settings.model_copy(update={"by": "dataset", "low": low, "high": high})
 
 
@@ -78,38 +85,53 @@ def _middle_and_half(fixed: Normalisation) -> tuple[NDArray[np.float64], NDArray
     return (low + high) / 2, np.where(high > low, (high - low) / 2, 1.0)
 
 
-def _percentiles(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    flat = image.reshape(len(image), -1)
-    step = max(1, flat.shape[1] // MOST_PIXELS)
+def _percentiles(image: LazyImage) -> _Levels:
     levels = []
-    for channel in flat[:, ::step]:
+    for channel in _sample(image):
         finite = channel[np.isfinite(channel)]
         levels.append(np.percentile(finite, PERCENTILES) if finite.size else (0.0, 0.0))
     return tuple(float(low) for low, _ in levels), tuple(float(high) for _, high in levels)
 
 
-def _deviation(image: ImageArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    pairs = [_mean_and_spread(channel) for channel in image]
+def _sample(image: LazyImage) -> ImageArray:
+    """About a million pixels at equal distances, row after row: [C, N]. All of them in a small image."""
+    pixels, width = image.size.height * image.size.width, image.size.width
+    step = max(1, pixels // MOST_PIXELS)
+    if image.whole is not None:
+        return image.whole.reshape(image.channels, -1)[:, ::step]
+    sample = np.empty((image.channels, -(-pixels // step)), image.dtype)
+    for box, block in _blocks(image):
+        taken = np.arange(-(-box.top * width // step), -(-box.bottom * width // step))
+        rows, columns = np.divmod(taken * step, width)
+        inside = (columns >= box.left) & (columns < box.right)
+        sample[:, taken[inside]] = block[:, rows[inside] - box.top, columns[inside] - box.left]
+    return sample
+
+
+def _deviation(image: LazyImage) -> _Levels:
+    moments = [moments_of(image.dtype) for _ in range(image.channels)]
+    for _, block in _blocks(image):
+        for part in _parts(block):
+            for channel, each in zip(part, moments, strict=True):
+                each.add(channel)
+    pairs = [each.mean_and_spread() for each in moments]
     return tuple(mean - spread for mean, spread in pairs), tuple(mean + spread for mean, spread in pairs)
 
 
-def _mean_and_spread(channel: NDArray[Any]) -> tuple[float, float]:
-    """Mean and standard deviation of what is finite in a channel [H, W]; 0 and 0 where nothing is."""
-    pixels = sum(values.size for values in _finite(channel))
-    if not pixels:
-        return 0.0, 0.0
-    mean = sum(float(values.sum()) for values in _finite(channel)) / pixels
-    # around the mean, in another pass: the mean of squares less the square of the mean would lose digits
-    squares = sum(float(np.square(values - mean).sum()) for values in _finite(channel))
-    return mean, math.sqrt(squares / pixels)
+def _blocks(image: LazyImage) -> Iterator[tuple[Box, ImageArray]]:
+    """The image in squares, row by row, each with its place."""
+    height, width = image.size
+    for top in range(0, height, _SQUARE):
+        for left in range(0, width, _SQUARE):
+            box = Box(top, left, min(top + _SQUARE, height), min(left + _SQUARE, width))
+            yield box, image.read(box)
 
 
-def _finite(channel: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    """The finite numbers of a channel [H, W], float64, some rows at a time: a whole one may be large."""
-    rows = max(1, _BLOCK // channel.shape[1])
-    for top in range(0, len(channel), rows):
-        part = channel[top : top + rows]
-        yield part[np.isfinite(part)].astype(np.float64)
+def _parts(block: ImageArray) -> Iterator[ImageArray]:
+    """A square in smaller ones, which are cut in the same places whatever file or array the image lies in."""
+    for top in range(0, block.shape[1], _PART):
+        for left in range(0, block.shape[2], _PART):
+            yield block[:, top : top + _PART, left : left + _PART]
 
 
 _LEVELS = {"percentiles": _percentiles, "deviation": _deviation}

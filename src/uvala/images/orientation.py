@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UPRIGHT", "exif_orientation", "swaps_sides", "upright"]
+from uvala.arrays import Box, Size
+
+__all__ = ["UPRIGHT", "exif_orientation", "stored_box", "swaps_sides", "upright"]
 
 UPRIGHT = 1
 _TAG = 274
@@ -49,3 +51,12 @@ def upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in {2, 3, 6, 7}:
         array = array[..., columns]
     return array
+
+
+def stored_box(box: Box, size: Size, orientation: int) -> Box:
+    """Where a box of the upright picture, which has this size, lies in the stored one; see `upright`."""
+    if orientation in {2, 3, 6, 7}:
+        box = box._replace(left=size.width - box.right, right=size.width - box.left)
+    if orientation in {3, 4, 7, 8}:
+        box = box._replace(top=size.height - box.bottom, bottom=size.height - box.top)
+    return Box(box.left, box.top, box.right, box.bottom) if swaps_sides(orientation) else box

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uvala.arrays import ImageArray
 from uvala.errors import ImageError
 
-__all__ = ["Pixels", "channels_first", "damaged"]
+__all__ = ["Pixels", "channels_axis", "channels_first", "damaged"]
 
 MOST_UNNAMED_CHANNELS = 16
 """An axis without a name is channels only up to here; a longer one is a stack of images."""
@@ -43,18 +43,24 @@ def channels_first(array: NDArray[Any]) -> ImageArray:
     With three axes the channels are the shortest one, the last if first and last are equally short, and at
     most 16: an image of fewer rows or columns than channels is rarer than either order of the axes.
     """
-    if array.size == 0:
-        raise ValueError(f"no pixel in an array of {list(array.shape)}")
-    if array.ndim == 2:
-        return array[None]
-    if array.ndim != 3:
-        raise ValueError(f"{array.ndim} axes {list(array.shape)}")
-    channels = min((2, 0, 1), key=lambda axis: array.shape[axis])
-    if array.shape[channels] > MOST_UNNAMED_CHANNELS:
-        raise ValueError(f"three axes {list(array.shape)}, none of which is short enough to be channels")
+    channels = channels_axis(array.shape)
+    return array[None] if channels is None else np.moveaxis(array, channels, 0)
+
+
+def channels_axis(shape: tuple[int, ...]) -> int | None:
+    """Which axis of an array of this shape holds the channels, None if none does: see `channels_first`."""
+    if 0 in shape:
+        raise ValueError(f"no pixel in an array of {list(shape)}")
+    if len(shape) == 2:
+        return None
+    if len(shape) != 3:
+        raise ValueError(f"{len(shape)} axes {list(shape)}")
+    channels = min((2, 0, 1), key=lambda axis: shape[axis])
+    if shape[channels] > MOST_UNNAMED_CHANNELS:
+        raise ValueError(f"three axes {list(shape)}, none of which is short enough to be channels")
     if channels == 1:
-        raise ValueError(f"three axes {list(array.shape)} with the shortest in the middle")
-    return np.moveaxis(array, channels, 0)
+        raise ValueError(f"three axes {list(shape)} with the shortest in the middle")
+    return channels
 
 
 def damaged(path: Path, why: str) -> ImageError:

@@ -14,12 +14,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from uvala.arrays import Size
+from uvala.arrays import Box, Size
+from uvala.images.boxes import StoredImage
 from uvala.images.containers import Container, open_bmp, open_gif, open_jpeg, open_png, open_webp
 from uvala.images.orientation import swaps_sides
 from uvala.images.pixels import Pixels, channels_first
+from uvala.images.room import require_room
 
-__all__ = ["decode_npy", "decode_raster", "npy_size", "raster_size"]
+__all__ = ["decode_npy", "decode_raster", "npy_size", "open_npy", "raster_size"]
 
 # PIL.Image.open warns of, or refuses, pictures above a size that is kept in a global variable. The classes
 # behind it, one per format, do not.
@@ -45,11 +47,18 @@ def decode_raster(path: Path, kind: str) -> Pixels:
     """The pixels of a PNG, JPEG, WebP, GIF or BMP. ValueError or what Pillow raises if it is damaged."""
     container = _OPENERS[kind](path.read_bytes())
     if container.deep_colour:
+        _require_room(path, container.size, 6)
         return _deep_colour(container)
     if kind == "webp" and container.size.height * container.size.width > 2 * _pillow_limit():
+        _require_room(path, container.size, 4)
         return _large_webp(container)
     with _READERS[kind](io.BytesIO(container.pixels)) as picture:
+        _require_room(path, container.size, len(picture.getbands()))
         return _from_pillow(picture, container)
+
+
+def _require_room(path: Path, size: Size, pixel_bytes: int) -> None:
+    require_room(path, size.height * size.width * pixel_bytes)
 
 
 def _from_pillow(picture: ImageFile, container: Container) -> Pixels:
@@ -120,9 +129,20 @@ def _pillow_limit() -> float:
 
 def npy_size(path: Path) -> Size:
     """Height and width of the array in an NPY file, from its header."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    _, height, width = channels_first(array).shape
+    _, height, width = channels_first(_mapped(path)).shape
     return Size(height, width)
+
+
+def open_npy(path: Path) -> StoredImage:
+    """The array of an NPY file as an image whose boxes are read from the file; ValueError as `decode_npy`."""
+    array = channels_first(_mapped(path))
+    size, nbytes = Size(*array.shape[1:]), array.nbytes
+
+    def read(box: Box) -> Pixels:
+        # mapped anew for each box: pages of a file count as memory of the process while they are mapped
+        return _npy_pixels(np.array(channels_first(_mapped(path))[:, *box.slices]))
+
+    return StoredImage(size, nbytes, read)
 
 
 def decode_npy(path: Path) -> Pixels:
@@ -131,7 +151,19 @@ def decode_npy(path: Path) -> Pixels:
     Numbers and booleans only; ValueError for objects, text, complex numbers and for a file that ends early.
     """
     array: NDArray[Any] = np.load(path, allow_pickle=False)
+    return _npy_pixels(channels_first(_numbers(array)))
+
+
+def _npy_pixels(channels: NDArray[Any]) -> Pixels:
+    array = channels.astype(channels.dtype.newbyteorder("="), copy=False)
+    return Pixels(channels=array, dtype=array.dtype.name)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    return _numbers(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _numbers(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind not in "buif":
         raise ValueError(f"an array of {array.dtype}")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return Pixels(channels=channels_first(array), dtype=array.dtype.name)
+    return array

@@ -1,7 +1,5 @@
-"""Files to arrays: one function for an image, one for a mask. What a file is, its first bytes say."""
+"""Files to arrays: one function for an image, one for a mask."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import ImageArray, Size
-from uvala.errors import ImageError, UvalaError
-from uvala.images.containers import HEAD, foreign_kind, kind_of
+from uvala.errors import ImageError
+from uvala.images.kinds import kind_of_file, named_errors, require_no_page
 from uvala.images.orientation import upright
-from uvala.images.pixels import Pixels, damaged
+from uvala.images.pixels import Pixels
 from uvala.images.raster import decode_npy, decode_raster, npy_size, raster_size
+from uvala.images.slides import decode_slide, slide_size, slide_suffixes
 from uvala.images.tiff import decode_tiff, tiff_pages, tiff_size
+from uvala.images.zarr_image import decode_zarr, is_zarr, zarr_size
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -23,15 +23,15 @@ __all__ = [
     "RawMask",
     "Source",
     "count_pages",
+    "image_of",
     "image_size",
+    "is_image",
     "read_image",
     "read_mask",
 ]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"})
 """The endings, in lower case, under which images are looked for; how a file is read, its content decides."""
-
-_FORMATS = "a PNG, JPEG, TIFF, BMP, GIF, WebP or NPY file"
 
 
 @dataclass(frozen=True, order=True)
@@ -83,11 +83,12 @@ def read_image(source: Source | Path) -> Image:
 
     ImageError, with the name of the file, if it is missing, empty, damaged, cut off or no image.
     """
-    with _errors_named(_path_of(source)):
-        return _image(_decode(source))
+    with named_errors(_path_of(source)):
+        return image_of(_decode(source))
 
 
-def _image(pixels: Pixels) -> Image:
+def image_of(pixels: Pixels) -> Image:
+    """The image that decoded pixels, of a whole picture or of a box of it, are seen as: see `read_image`."""
     array, notes = pixels.channels, pixels.notes
     if pixels.palette is not None:
         array = _look_up(array[0], pixels.palette)
@@ -112,7 +113,7 @@ def read_mask(source: Source | Path) -> RawMask:
     NaN, two or more than three channels, several pages at once.
     """
     path = _path_of(source)
-    with _errors_named(path):
+    with named_errors(path):
         return _mask(path, _decode(source))
 
 
@@ -147,11 +148,9 @@ def _mask(path: Path, pixels: Pixels) -> RawMask:
 def image_size(source: Source | Path) -> Size:
     """Height and width of what `read_image` would return, without decoding a pixel. ImageError as there."""
     path = _path_of(source)
-    with _errors_named(path):
-        kind = _kind(path)
-        if kind == "tiff":
-            return tiff_size(path)
-        return npy_size(path) if kind == "npy" else raster_size(path, kind)
+    with named_errors(path):
+        kind = kind_of_file(path)
+        return _SIZES[kind](path) if kind in _SIZES else raster_size(path, kind)
 
 
 def count_pages(path: Path) -> int:
@@ -160,8 +159,20 @@ def count_pages(path: Path) -> int:
     Samples per pixel, planes and axes that the file calls channels do not count. Pages that nothing tells
     from channels do: `read_image` takes up to 16 of them as channels when no page is named.
     """
-    with _errors_named(path):
-        return tiff_pages(path) if _kind(path) == "tiff" else 1
+    with named_errors(path):
+        return tiff_pages(path) if kind_of_file(path) == "tiff" else 1
+
+
+def is_image(path: Path) -> bool:
+    """Whether a search of folders takes this for an image: a file by its ending, a folder if it is a Zarr.
+
+    Endings of whole slides count where tiffslide or OpenSlide is installed. What is hidden is passed over.
+    """
+    if path.name.startswith("."):
+        return False
+    if path.is_dir():
+        return is_zarr(path)
+    return path.suffix.lower() in IMAGE_SUFFIXES | slide_suffixes() and path.is_file()
 
 
 def _path_of(source: Source | Path) -> Path:
@@ -171,56 +182,15 @@ def _path_of(source: Source | Path) -> Path:
 def _decode(source: Source | Path) -> Pixels:
     path = _path_of(source)
     page = source.page if isinstance(source, Source) else None
-    kind = _kind(path)
+    kind = kind_of_file(path)
     if kind == "tiff":
         return decode_tiff(path, page)
-    if page:
-        raise ImageError(
-            found=f"page {page} asked of {path}", expected="a multi-page TIFF", fix="leave the page away"
-        )
-    return decode_npy(path) if kind == "npy" else decode_raster(path, kind)
+    require_no_page(path, page)
+    return _DECODERS[kind](path) if kind in _DECODERS else decode_raster(path, kind)
 
 
-def _kind(path: Path) -> str:
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    if not head:
-        raise ImageError(
-            found=f"{path}, which is empty (0 bytes)", expected=_FORMATS, fix="copy or export it again"
-        )
-    kind = kind_of(head)
-    if kind is None:
-        raise ImageError(
-            found=f"{path}, which is {foreign_kind(head) or 'not an image'}",
-            expected=_FORMATS,
-            fix="export it as PNG or TIFF, or take it out of the data",
-        )
-    return kind
-
-
-@contextmanager
-def _errors_named(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong inside into an ImageError that names the file."""
-    try:
-        yield
-    except UvalaError:
-        raise
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        reason = (error.strerror or "unreadable").lower()
-        raise ImageError(
-            found=f"{path}, which cannot be opened ({reason})",
-            expected="a readable file",
-            fix="check the path",
-        ) from error
-    except MemoryError as error:
-        raise ImageError(
-            found=f"{path}, for which the memory does not suffice",
-            expected="an image that fits into memory",
-            fix="cut it into smaller images or use a machine with more memory",
-        ) from error
-    except Exception as error:  # on damaged bytes the decoders raise anything, from IndexError to zlib.error
-        words = " ".join(str(error).split())[:120] or type(error).__name__
-        raise damaged(path, words) from error
+_SIZES = {"tiff": tiff_size, "npy": npy_size, "zarr": zarr_size, "slide": slide_size}
+_DECODERS = {"npy": decode_npy, "zarr": decode_zarr, "slide": decode_slide}
 
 
 def _look_up(indices: NDArray[Any], palette: NDArray[np.uint8]) -> ImageArray:
