@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from uvala.instances.decode import Maps, find_objects
     from uvala.instances.filters import drop_border_objects, fill_holes, remove_small, renumber
     from uvala.instances.geojson import to_geojson
+    from uvala.instances.label_file import LabelFile
+    from uvala.instances.large import write_large_objects
     from uvala.instances.measure import measure_objects, write_table
     from uvala.instances.merge import objects_in_blocks
     from uvala.instances.tuning import Tuned, tune
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # imported when first used: the settings in `config` are read by the command line, which has no time for SciPy
 _HOME = {
     "CocoImage": "uvala.instances.coco",
+    "LabelFile": "uvala.instances.label_file",
     "Maps": "uvala.instances.decode",
     "ObjectConfig": "uvala.instances.config",
     "Tuned": "uvala.instances.tuning",
@@ -43,11 +46,13 @@ _HOME = {
     "to_coco": "uvala.instances.coco",
     "to_geojson": "uvala.instances.geojson",
     "tune": "uvala.instances.tuning",
+    "write_large_objects": "uvala.instances.large",
     "write_table": "uvala.instances.measure",
 }
 
 __all__ = [
     "CocoImage",
+    "LabelFile",
     "Maps",
     "ObjectConfig",
     "Tuned",
@@ -65,6 +70,7 @@ __all__ = [
     "to_coco",
     "to_geojson",
     "tune",
+    "write_large_objects",
     "write_table",
 ]
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from uvala.errors import ShapeError
 from uvala.instances.outlines import Polygon, polygons
 
-__all__ = ["to_geojson"]
+__all__ = ["to_features", "to_geojson"]
 
 COLOUR = (230, 159, 0)  # orange of Okabe and Ito (2008), which red-green blind people see as well
 
@@ -37,13 +37,27 @@ def to_geojson(
     Raises ShapeError for what is not a label map and for values that are not one per object.
     Source: RFC 7946; objectType, classification and measurements as QuPath 0.4 and later read them.
     """
-    outlines = polygons(labels)
     columns = dict(measurements or {})
     if scores is not None:
         columns["score"] = scores
-    columns["label"] = list(outlines)
+    found = to_features(
+        polygons(labels), columns, class_name=class_name, object_type=object_type, colour=colour
+    )
+    return {"type": "FeatureCollection", "features": found}
+
+
+def to_features(
+    outlines: Mapping[int, list[Polygon]],
+    measurements: Mapping[str, ArrayLike],
+    *,
+    class_name: str,
+    object_type: Literal["annotation", "detection"] = "detection",
+    colour: Sequence[int] = COLOUR,
+) -> list[dict[str, Any]]:
+    """The features of `to_geojson`, of some objects whose polygons are known."""
+    columns = {**measurements, "label": list(outlines)}
     values = {name: _column(name, column, len(outlines)) for name, column in columns.items()}
-    features = [
+    return [
         {
             "type": "Feature",
             "geometry": _geometry(parts),
@@ -58,7 +72,6 @@ def to_geojson(
         }
         for index, (number, parts) in enumerate(outlines.items())
     ]
-    return {"type": "FeatureCollection", "features": features}
 
 
 def _geometry(parts: list[Polygon]) -> dict[str, Any]:

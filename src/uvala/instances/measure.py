@@ -5,18 +5,18 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-from uvala.arrays import ImageArray, LabelMap
+from uvala.arrays import ImageArray, LabelMap, Size
 from uvala.errors import ShapeError
 from uvala.files import write_text
 from uvala.instances.labels import numbered
 
-__all__ = ["Columns", "measure_objects", "write_table"]
+__all__ = ["Columns", "measure_objects", "write_rows", "write_table"]
 
 Columns = dict[str, NDArray[Any]]
 """A table: the values of all objects under the name of each column."""
@@ -28,6 +28,7 @@ LENGTHS = {
     "axis_minor_length": "minor_axis",
 }
 BOX = {"bbox-0": "top", "bbox-1": "left", "bbox-2": "bottom", "bbox-3": "right"}
+ACROSS = {"left", "right"}
 
 
 def measure_objects(
@@ -37,12 +38,15 @@ def measure_objects(
     spacing: tuple[float, float] = (1.0, 1.0),
     unit: str = "px",
     foreground: NDArray[np.floating[Any]] | None = None,
+    corner: tuple[int, int] = (0, 0),
+    whole: Size | None = None,
 ) -> Columns:
     """Position, size, shape and intensity of each object: columns of as many values as there are objects.
 
     labels: integers [H, W], 0 background; objects are in the order of their numbers. image: [C, H, W] or
     [H, W], any real dtype. foreground: probability of being an object at all, floats [H, W], 0 to 1.
-    spacing: height and width of a pixel in `unit`; with the unit "px" it stays (1, 1).
+    spacing: height and width of a pixel in `unit`; with the unit "px" it stays (1, 1). corner, whole: if the
+    labels are cut out of an image, the row and column of their first pixel there, and the image's size.
 
     label                              the object's number
     area_px, area_<unit>2              pixels, and their area
@@ -71,7 +75,8 @@ def measure_objects(
     objects, names = numbered(labels)
     pixels = _Pixels(objects, len(names))
     columns: Columns = {"label": names, "area_px": pixels.counts}
-    columns |= _shapes(objects, spacing, unit) | {"touches_edge": pixels.touches_edge()}
+    shapes = _shapes(objects, pixels.centroids(corner), corner, spacing, unit)
+    columns |= shapes | {"touches_edge": _at_edge(shapes, whole or Size(*objects.shape))}
     if image is not None:
         columns |= pixels.intensities(image)
     if foreground is not None:
@@ -85,11 +90,17 @@ def write_table(columns: Mapping[str, NDArray[Any]], path: str | Path) -> None:
     Numbers are written in full, bools as true and false, NaN as nothing. StorageError if it cannot be.
     """
     stream = io.StringIO()
+    write_rows(columns, stream, header=True)
+    write_text(Path(path), stream.getvalue())
+
+
+def write_rows(columns: Mapping[str, NDArray[Any]], stream: TextIO, *, header: bool) -> None:
+    """Write rows of a table to a stream; header: below the names of the columns."""
     rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(columns)
+    if header:
+        rows.writerow(columns)
     values = (np.asarray(column).tolist() for column in columns.values())
     rows.writerows([_cell(value) for value in row] for row in zip(*values, strict=True))
-    write_text(Path(path), stream.getvalue())
 
 
 class _Pixels:
@@ -121,33 +132,45 @@ class _Pixels:
             columns[f"intensity_sum{suffix}"] = total
         return columns
 
-    def touches_edge(self) -> NDArray[np.bool_]:
-        """Whether a pixel of each object is in the first or last row or column, bool [n]."""
-        edge = np.ones(self.shape, bool)
-        edge[1:-1, 1:-1] = False
-        return self._each(np.logical_or, edge)
+    def centroids(self, corner: tuple[int, int]) -> tuple[NDArray[np.float64], ...]:
+        """The mean row and column of each object, float64 [n] each, where the first pixel's are `corner`.
+
+        Whole numbers are summed, so that a part of an image gives the numbers of the whole to the last bit.
+        """
+        places = np.divmod(self.order, max(self.shape[1], 1))
+        sums = (self._over(np.add, each) for each in places)
+        return tuple(
+            (total + self.counts * first) / self.counts for total, first in zip(sums, corner, strict=True)
+        )
 
     def _each(self, reduce: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
-        ordered = values.ravel()[self.order]
+        return self._over(reduce, values.ravel()[self.order])
+
+    def _over(self, reduce: np.ufunc, ordered: NDArray[Any]) -> NDArray[Any]:
         return reduce.reduceat(ordered, self.starts) if len(self.starts) else ordered
 
 
-def _shapes(objects: LabelMap, spacing: tuple[float, float], unit: str) -> Columns:
+def _shapes(
+    objects: LabelMap,
+    centroids: tuple[NDArray[np.float64], ...],
+    corner: tuple[int, int],
+    spacing: tuple[float, float],
+    unit: str,
+) -> Columns:
     """The columns that scikit-image computes, those of position first."""
     square = spacing[0] == spacing[1]
-    properties = ["area", "centroid", "bbox", *LENGTHS, "eccentricity", "orientation", "solidity"]
+    properties = ["area", "bbox", *LENGTHS, "eccentricity", "orientation", "solidity"]
     if square:
         properties.append("perimeter")
     some = objects if objects.size else np.zeros((1, 1), np.int32)  # it needs a pixel, not an object
     found = regionprops_table(some, properties=properties, spacing=spacing)
-    columns: Columns = {}
-    for axis, (name, size) in enumerate(zip(("row", "column"), spacing, strict=True)):
-        columns[f"centroid_{name}_px"] = found[f"centroid-{axis}"] / size
+    columns: Columns = {"centroid_row_px": centroids[0], "centroid_column_px": centroids[1]}
     if unit != "px":
         columns[f"area_{unit}2"] = found["area"]
-        columns[f"centroid_row_{unit}"] = found["centroid-0"]
-        columns[f"centroid_column_{unit}"] = found["centroid-1"]
-    columns |= {ours: found[theirs] for theirs, ours in BOX.items()}
+        columns[f"centroid_row_{unit}"] = centroids[0] * spacing[0]
+        columns[f"centroid_column_{unit}"] = centroids[1] * spacing[1]
+    for theirs, ours in BOX.items():
+        columns[ours] = found[theirs] + (corner[1] if ours in ACROSS else corner[0])
     columns |= {f"{ours}_{unit}": found[theirs] for theirs, ours in LENGTHS.items()}
     if square:
         columns[f"perimeter_{unit}"] = found["perimeter"]
@@ -155,6 +178,12 @@ def _shapes(objects: LabelMap, spacing: tuple[float, float], unit: str) -> Colum
     columns["orientation_deg"] = np.degrees(found["orientation"])
     columns["solidity"] = found["solidity"]
     return columns
+
+
+def _at_edge(columns: Columns, whole: Size) -> NDArray[np.bool_]:
+    """Whether a pixel of each object is in the first or last row or column of the image, bool [n]."""
+    first = (columns["top"] == 0) | (columns["left"] == 0)
+    return first | (columns["bottom"] == whole.height) | (columns["right"] == whole.width)
 
 
 def _fitting(values: NDArray[Any], objects: LabelMap | _Pixels) -> NDArray[Any]:

@@ -7,20 +7,21 @@ That this gives the same is a property of `separate`: a clump's objects depend o
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as components_of_graph
 
 from uvala.arrays import Box, LabelMap, Size
 from uvala.errors import ConfigError, ShapeError
+from uvala.instances.blocks import blocks_of, objects_in
 from uvala.instances.components import connected_components
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import FloatMap, Maps, close_clumps, reach, require_maps, seed_map, separate
-from uvala.instances.filters import fill_holes, first_pixels
+from uvala.instances.filters import fill_holes
+from uvala.instances.label_file import LabelFile, Labels
 
 __all__ = ["Reader", "objects_in_blocks"]
 
@@ -28,21 +29,30 @@ Reader = Callable[[Box], Maps]
 """Gives the maps of a box, each float [height, width]."""
 
 
+@overload
+def objects_in_blocks(
+    read: Reader, size: Size, config: ObjectConfig, *, block: int = 1024, out: LabelMap | None = None
+) -> LabelMap: ...
+@overload
+def objects_in_blocks(
+    read: Reader, size: Size, config: ObjectConfig, *, block: int = 1024, out: LabelFile
+) -> LabelFile: ...
 def objects_in_blocks(
     read: Reader,
     size: Size,
     config: ObjectConfig,
     *,
     block: int = 1024,
-    out: LabelMap | None = None,
-) -> LabelMap:
+    out: Labels | None = None,
+) -> Labels:
     """The objects of `find_objects`, with the same numbers, of an image read box by box: int32 [H, W].
 
     read: gives the maps of a box inside the image; the same pixels may be asked for more than once (around
     blocks if `config.smoothing` is set, and around clumps that cross blocks in "probability",
     "borders" and "distance"), so
     it should read what was stored rather than run a network. block: side of a block, pixels. out: where the
-    result goes, int32 [H, W], a numpy memmap for instance; a new array if None. It is read again on the way.
+    result goes, int32 [H, W]: an array, a numpy memmap, or a LabelFile for what no memory holds; a new array
+    if None. It is read again on the way, but not where a block is empty.
 
     Memory: `out`, the maps of one block (with the reach of the smoothing around it), some bytes per clump,
     and in all methods but "components" the maps of the bounding box of one clump at a time. A clump
@@ -56,18 +66,20 @@ def objects_in_blocks(
         raise ConfigError(found=f"block = {block}", expected="at least 1 pixel", fix="try 1024")
     labels = np.zeros(size, np.int32) if out is None else _require_out(out, size)
     source = _Source(read, size, config)
-    boxes = _blocks(size, block)
+    boxes = blocks_of(size, block)
     open_parts = _OpenParts()
     count = 0
     for box in boxes:
         count = _label_block(labels, box, source, open_parts, count)
+    # a hole that reaches into an empty block is larger than that block, so no hole is filled there
+    some = open_parts.occupied if config.max_hole < block**2 else boxes
     clump_of, clumps = open_parts.joined()
     if config.method == "components":
-        count = _join_parts(labels, boxes, clump_of, count)
+        count = _join_parts(labels, some, clump_of, count)
     else:
         for number, clump in enumerate(clumps, start=1):
-            count = _separate_clump(labels, clump, clump_of, number, source, count)
-    _tidy(labels, boxes, source, count)
+            count = _separate_clump(labels, Box(*clump.tolist()), clump_of, number, source, count)
+    _tidy(labels, some, source, count)
     return labels
 
 
@@ -106,25 +118,34 @@ class _Source:
 class _OpenParts:
     """Parts of clumps that reach the edge of their block. In the label map, part n is the number -n."""
 
-    boxes: list[Box] = field(default_factory=list)
+    count: int = 0
+    boxes: list[NDArray[np.int32]] = field(default_factory=list)  # bounding boxes [n, 4] each: there are many
     touching: list[NDArray[np.int32]] = field(default_factory=list)  # pairs of parts, [2, n] each
+    occupied: list[Box] = field(default_factory=list)  # blocks that hold anything
 
-    def joined(self) -> tuple[NDArray[np.int32], list[Box]]:
-        """The clump 1..n of each part [parts + 1], 0 for part 0, and the bounding box of each clump."""
+    def add(self, parts: LabelMap, block: Box) -> None:
+        """Take the parts of a block, which have the next numbers: int32 [h, w], 0 elsewhere."""
+        found = objects_in(parts)
+        corner = [block.top, block.left, block.top, block.left]
+        self.boxes.append((found.boxes + corner).astype(np.int32))
+        self.count += len(found.numbers)
+
+    def joined(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The clump 1..n of each part [parts + 1], 0 for part 0, and the box around each clump [n, 4]."""
         pairs = np.concatenate([np.zeros((2, 0), np.int32), *self.touching], axis=1)
-        parts = len(self.boxes) + 1
+        parts = self.count + 1
         graph = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(parts, parts))
         clump_of = components_of_graph(graph, directed=False)[1].astype(np.int32)  # part 0 is alone: clump 0
-        corners = np.array(self.boxes, np.int64).reshape(-1, 4)
+        corners = np.concatenate([np.zeros((0, 4), np.int32), *self.boxes]).astype(np.int64)
         count = int(clump_of.max())
         start, stop = np.full((count, 2), np.iinfo(np.int64).max), np.zeros((count, 2), np.int64)
         np.minimum.at(start, clump_of[1:] - 1, corners[:, :2])
         np.maximum.at(stop, clump_of[1:] - 1, corners[:, 2:])
-        return clump_of, [Box(*row) for row in np.concatenate([start, stop], axis=1).tolist()]
+        return clump_of, np.concatenate([start, stop], axis=1)
 
 
 def _label_block(
-    labels: LabelMap,
+    labels: Labels,
     box: Box,
     source: _Source,
     open_parts: _OpenParts,
@@ -133,6 +154,10 @@ def _label_block(
     """Write the objects of a block, numbered from count + 1, and its open parts; the new count."""
     config = source.config
     mask, seeds_from = source.look(box)
+    if not mask.any():
+        labels[box.slices] = 0
+        return count
+    open_parts.occupied.append(box)
     clumps = connected_components(mask, config.connectivity)
     is_open = np.zeros(int(clumps.max(initial=0)) + 1, bool)
     for edge in _inner_edges(box, source.size):
@@ -141,32 +166,24 @@ def _label_block(
     closed = close_clumps(clumps, config)
     objects = separate(np.where(is_open[closed], 0, closed), seeds_from, config)
     numbers = np.zeros(len(is_open), np.int32)
-    numbers[is_open] = len(open_parts.boxes) + np.arange(1, np.count_nonzero(is_open) + 1)
+    numbers[is_open] = open_parts.count + np.arange(1, np.count_nonzero(is_open) + 1)
     parts = numbers[clumps]
-    open_parts.boxes += [
-        Box(box.top + rows.start, box.left + columns.start, box.top + rows.stop, box.left + columns.stop)
-        for rows, columns in _found(parts, len(open_parts.boxes))
-    ]
+    open_parts.add(parts, box)
     labels[box.slices] = np.where(objects > 0, objects + count, -parts)
     open_parts.touching += _touching(labels, box, config.connectivity)
     return count + int(objects.max(initial=0))
 
 
-def _found(parts: LabelMap, before: int) -> list[tuple[slice, slice]]:
-    """The bounding boxes of the parts above number `before`, all of which occur."""
-    return ndimage.find_objects(np.where(parts > 0, parts - before, 0))
-
-
-def _touching(labels: LabelMap, box: Box, connectivity: int) -> Iterator[NDArray[np.int32]]:
+def _touching(labels: Labels, box: Box, connectivity: int) -> Iterator[NDArray[np.int32]]:
     """Pairs of open parts [2, n] that touch across the upper and the left edge of a block."""
     slants = (0,) if connectivity == 1 else (-1, 0, 1)
     # one pixel of frame that belongs to no part, where the image ends
-    above = _line(labels, box.top - 1, box.left - 1, box.right + 1)
-    first_row = labels[box.top, box.left : box.right]
-    beside = _line(labels.T, box.left - 1, box.top - 1, box.bottom + 1)
+    above = _framed(labels, Box(box.top - 1, box.left - 1, box.top, box.right + 1))[0]
+    first_row = labels[Box(box.top, box.left, box.top + 1, box.right).slices][0]
+    beside = _framed(labels, Box(box.top - 1, box.left - 1, box.bottom + 1, box.left))[:, 0]
     # below the block, to the left, is a block that comes later and looks at this one from there
     beside[-1] = 0
-    first_column = labels[box.top : box.bottom, box.left]
+    first_column = labels[Box(box.top, box.left, box.bottom, box.left + 1).slices][:, 0]
     for inner, outer in ((first_row, above), (first_column, beside)):
         for slant in slants:
             other = outer[1 + slant : 1 + slant + len(inner)]
@@ -174,16 +191,20 @@ def _touching(labels: LabelMap, box: Box, connectivity: int) -> Iterator[NDArray
             yield np.unique(np.stack([-inner[both], -other[both]]), axis=1)
 
 
-def _line(labels: LabelMap, row: int, start: int, stop: int) -> LabelMap:
-    """A copy of a row from start to stop, 0 where that is outside of the image."""
-    line = np.zeros(stop - start, np.int32)
-    if row >= 0:
-        low, high = max(start, 0), min(stop, labels.shape[1])
-        line[low - start : high - start] = labels[row, low:high]
-    return line
+def _framed(labels: Labels, box: Box) -> LabelMap:
+    """A copy of the pixels of a box, 0 where that is outside of the image."""
+    framed = np.zeros((box.height, box.width), np.int32)
+    height, width = labels.shape
+    inside = Box(max(box.top, 0), max(box.left, 0), min(box.bottom, height), min(box.right, width))
+    if inside.height > 0 and inside.width > 0:
+        place = Box(
+            inside.top - box.top, inside.left - box.left, inside.bottom - box.top, inside.right - box.left
+        )
+        framed[place.slices] = labels[inside.slices]
+    return framed
 
 
-def _join_parts(labels: LabelMap, boxes: list[Box], clump_of: NDArray[np.int32], count: int) -> int:
+def _join_parts(labels: Labels, boxes: list[Box], clump_of: NDArray[np.int32], count: int) -> int:
     """Give all parts of a clump one number above `count`, in place; the new count."""
     objects = np.where(clump_of > 0, clump_of + count, 0)
     for box in boxes:
@@ -193,7 +214,7 @@ def _join_parts(labels: LabelMap, boxes: list[Box], clump_of: NDArray[np.int32],
 
 
 def _separate_clump(
-    labels: LabelMap,
+    labels: Labels,
     clump: Box,
     clump_of: NDArray[np.int32],
     number: int,
@@ -213,11 +234,13 @@ def _separate_clump(
     return count + int(objects.max(initial=0))
 
 
-def _tidy(labels: LabelMap, boxes: list[Box], source: _Source, count: int) -> None:
+def _tidy(labels: Labels, boxes: list[Box], source: _Source, count: int) -> None:
     """What `decode.tidy` does, in place; the numbers are 1..count, not all of which need to occur."""
     config = source.config
     if config.min_size > 1:
-        _keep(labels, boxes, _sizes(labels, boxes, count) >= config.min_size)
+        kept = _sizes(labels, boxes, count) >= config.min_size
+        for box in boxes:
+            labels[box.slices] *= kept[labels[box.slices]]
     if config.max_hole:
         for box in boxes:
             around = source.grown(box, config.max_hole).slices
@@ -225,8 +248,8 @@ def _tidy(labels: LabelMap, boxes: list[Box], source: _Source, count: int) -> No
     first = _first_pixels(labels, boxes, count)
     present = first < labels.size
     if config.border_objects == "drop":
-        for edge in ([0, -1], (slice(None), [0, -1])) if labels.size else ():
-            present[labels[edge]] = False
+        for edge in _edges(source.size):
+            present[labels[edge.slices]] = False
     present[0] = False
     numbers = np.zeros(count + 1, np.int32)
     order = np.flatnonzero(present)[np.argsort(first[present])]
@@ -235,39 +258,33 @@ def _tidy(labels: LabelMap, boxes: list[Box], source: _Source, count: int) -> No
         labels[box.slices] = numbers[labels[box.slices]]
 
 
-def _keep(labels: LabelMap, boxes: list[Box], kept: NDArray[np.bool_]) -> None:
-    for box in boxes:
-        labels[box.slices] *= kept[labels[box.slices]]
-
-
-def _sizes(labels: LabelMap, boxes: list[Box], count: int) -> NDArray[np.int64]:
+def _sizes(labels: Labels, boxes: list[Box], count: int) -> NDArray[np.int64]:
+    """The number of pixels of each object [count + 1]; 0 for the background."""
     sizes = np.zeros(count + 1, np.int64)
     for box in boxes:
-        pixels = np.bincount(labels[box.slices].ravel())
-        sizes[: len(pixels)] += pixels
+        found = objects_in(labels[box.slices])
+        sizes[found.numbers] += found.sizes
     return sizes
 
 
-def _first_pixels(labels: LabelMap, boxes: list[Box], count: int) -> NDArray[np.int64]:
-    """`filters.first_pixels` of the whole image."""
+def _first_pixels(labels: Labels, boxes: list[Box], count: int) -> NDArray[np.int64]:
+    """`filters.first_pixels` of the whole image, but for the background, which counts as absent."""
     first = np.full(count + 1, labels.size, np.int64)
     for box in boxes:
-        piece = labels[box.slices]
-        local = first_pixels(piece, int(piece.max()) + 1)
-        row, column = np.divmod(local, box.width)
-        place = (box.top + row) * labels.shape[1] + box.left + column
-        np.minimum(
-            first[: len(local)], np.where(local < piece.size, place, labels.size), out=first[: len(local)]
-        )
+        found = objects_in(labels[box.slices])
+        rows, columns = np.divmod(found.first, box.width)
+        places = (box.top + rows) * labels.shape[1] + box.left + columns
+        first[found.numbers] = np.minimum(first[found.numbers], places)
     return first
 
 
-def _blocks(size: Size, block: int) -> list[Box]:
-    return [
-        Box(top, left, min(top + block, size.height), min(left + block, size.width))
-        for top in range(0, size.height, block)
-        for left in range(0, size.width, block)
-    ]
+def _edges(size: Size) -> list[Box]:
+    """The first and the last row and column of an image; none if it has no pixels."""
+    height, width = size
+    if not height * width:
+        return []
+    rows = [Box(row, 0, row + 1, width) for row in (0, height - 1)]
+    return rows + [Box(0, column, height, column + 1) for column in (0, width - 1)]
 
 
 def _inner_edges(box: Box, size: Size) -> Iterator[Any]:
@@ -282,11 +299,11 @@ def _inner_edges(box: Box, size: Size) -> Iterator[Any]:
         yield slice(None), -1
 
 
-def _require_out(out: LabelMap, size: Size) -> LabelMap:
+def _require_out(out: Labels, size: Size) -> Labels:
     if out.shape != tuple(size) or out.dtype != np.int32:
         raise ShapeError(
             found=f"an array of shape {out.shape} and type {out.dtype} for the result",
             expected=f"int32 {tuple(size)}",
-            fix="make it with numpy.zeros or numpy.memmap of that shape and type",
+            fix="make it with numpy.zeros or numpy.memmap of that shape and type, or take a LabelFile",
         )
     return out

@@ -35,10 +35,11 @@ class Polygon:
     holes: tuple[Ring, ...]
 
 
-def polygons(labels: NDArray[Any]) -> dict[int, list[Polygon]]:
+def polygons(labels: NDArray[Any], *, corner: tuple[int, int] = (0, 0)) -> dict[int, list[Polygon]]:
     """The polygons of each object under its number, in the order of the numbers.
 
-    labels: integers [H, W], 0 background. The area of an object's polygons is the number of its pixels.
+    labels: integers [H, W], 0 background. corner: if they are cut out of an image, the row and the column of
+    their first pixel there. The area of an object's polygons is the number of its pixels.
     Pixels that meet at a corner only are in different polygons, so that every polygon is valid in the sense
     of the Open Geospatial Consortium. Raises ShapeError for what is not a label map.
     """
@@ -49,7 +50,9 @@ def polygons(labels: NDArray[Any]) -> dict[int, list[Polygon]]:
     parts = label(objects, background=0, connectivity=1)
     steps = _steps(np.pad(parts, 1).astype(np.int32, copy=False))
     rings: dict[int, tuple[list[Ring], list[Ring]]] = {}
+    origin = np.array(corner[::-1], np.int32)  # a ring is x, y
     for part, ring in _rings(steps):
+        ring += origin
         rings.setdefault(part, ([], []))[_shoelace(ring) < 0].append(ring)
     number_of = np.zeros(int(parts.max()) + 1, np.intp)
     number_of[parts] = objects
