@@ -20,6 +20,7 @@ from uvala.files import write_text
 from uvala.models.catalog import create_model, model_config, model_facts, model_names
 from uvala.models.facts import measure, receptive_field
 from uvala.models.table import COLUMNS, Network
+from uvala.tiling.config import TileConfig
 from uvala.weights.peers import forms_of, list_origins
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,7 @@ def row_of(name: str) -> dict[str, object]:
         "receptive_field": receptive_field(predicting, CHANNELS),
         "stride": measured.multiple,
         "halo": measured.halo,
+        "statistics": measured.statistics,
         "sizes": sizes(model),
     }
 
@@ -171,7 +173,9 @@ Every network gives logits `[B, num_classes, H, W]` for images `[B, in_channels,
 Measured for 3 channels and 2 classes; multiply-adds for one image of 512x512. Receptive field: pixels
 across that one pixel of the logits can depend on, by experiment. Stride: of the coarsest features. Tiles:
 *exact* where large images are cut so that every number is that of the whole image, with the context that it
-takes; *blended* where the network looks at the whole image or at its size, so that no cut can be exact.
+takes, pixels on each side; *passes* where the network first wants so many numbers of the whole image (of
+instance norms, of squeezes), each of which costs a pass over it: up to {statistics} (`tiles.statistics`) the
+cut is exact, with more of them tiles are blended; *blended* where no cut can be exact.
 
 In a picture a bar is the convolutions of one size, in the order of computation: lower is coarser, wider has
 more channels (the number above it).
@@ -192,7 +196,8 @@ code in them.
 
 def page(networks: list[Network]) -> str:
     """docs/models.md"""
-    lines = [HEAD + "\n".join(table(networks)), *peers(), *(card(network) for network in networks)]
+    head = HEAD.replace("{statistics}", str(TileConfig().statistics))
+    lines = [head + "\n".join(table(networks)), *peers(), *(card(network) for network in networks)]
     return "\n".join(lines)
 
 
@@ -213,7 +218,7 @@ def table(networks: list[Network]) -> Iterator[str]:
     yield "|---|---|---|--:|--:|--:|--:|---|"
     for each in networks:
         field = "image" if each.receptive_field is None else each.receptive_field
-        tiles = "blended" if each.halo is None else f"exact, {each.halo}"
+        tiles = each.tiles if each.halo is None else f"{each.tiles}, {each.halo}"
         yield (
             f"| [`{each.name}`](#{anchor(each.name)}) | {origin(each)} | {paper(each)} "
             f"| {each.parameters / 1e6:.1f} M | {each.multiply_adds / 1e9:.1f} G | {field} | {each.stride} "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from uvala.models.catalog import create_model
     from uvala.models.table import list_models
     from uvala.prediction.engine import Prediction
+    from uvala.tiling.logits import predict_logits
     from uvala.weights.peers import from_peer, to_peer
 
 _HOME = {
@@ -39,6 +40,7 @@ _HOME = {
     "list_models": "uvala.models.table",
     "load_run": "uvala.api.run",
     "plan_training": "uvala.api.planning",
+    "predict_logits": "uvala.tiling.logits",
     "read_dataset": "uvala.data.dataset",
     "to_peer": "uvala.weights.peers",
     "train": "uvala.api.training",
@@ -57,6 +59,7 @@ __all__ = [  # noqa: RUF022 - the order in which a reader meets them
     "instances",
     "create_model",
     "list_models",
+    "predict_logits",
     "from_peer",
     "to_peer",
     "import_weights",

@@ -84,7 +84,12 @@ class TestTiles:
     def test_resnet_has_a_halo(self):
         assert measure(make("unet:test_resnet"), 3).halo is not None
 
-    @pytest.mark.parametrize("encoder", ["vgg11", "test_convnext", "test_efficientnet"])
+    def test_squeezes_are_statistics(self):
+        facts = measure(make("unet:test_efficientnet"), 3)
+        assert facts.halo is not None
+        assert facts.statistics == 2
+
+    @pytest.mark.parametrize("encoder", ["vgg11", "test_convnext"])
     def test_others_have_none(self, encoder):
         assert measure(make(f"unet:{encoder}"), 3).halo is None
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uvala.arrays import Size
@@ -27,6 +28,22 @@ LOCAL = [
 def make(name: str = "unet", **options):
     torch.manual_seed(0)
     return create_model(name, **{"in_channels": 3, "num_classes": 2, "width": 4, **options}).eval()
+
+
+def mean_of_all(image: Tensor) -> Tensor:
+    return image.mean(dim=(2, 3), keepdim=True)
+
+
+def largest_of_all(image: Tensor) -> Tensor:
+    return image.amax(dim=(-1, -2), keepdim=True)
+
+
+class Attention(nn.Module):
+    """Each pixel of a map asks all others."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        rows = image.flatten(2).transpose(1, 2)
+        return F.scaled_dot_product_attention(rows, rows, rows).transpose(1, 2).reshape(image.shape)
 
 
 def spoiled_by_a_cut(model: nn.Module, axis: int) -> int:
@@ -77,27 +94,34 @@ class TestHalo:
         assert measure(Maximum(), 1).halo == 2
 
     @pytest.mark.parametrize("norm", ["instance", "group"])
-    def test_is_none_where_a_norm_looks_at_the_whole_image(self, norm):
-        assert measure(make(norm=norm), 3).halo is None
+    def test_does_not_count_what_a_norm_takes_of_the_whole_image(self, norm):
+        with_it, without = measure(make(norm=norm), 3), measure(make(norm="batch"), 3)
+        assert with_it.halo == without.halo
+        assert with_it.statistics > without.statistics == 0
 
-    def test_is_none_where_anything_else_does(self):
+    @pytest.mark.parametrize("squeeze", [mean_of_all, largest_of_all, nn.AdaptiveAvgPool2d(1)])
+    def test_nor_what_anything_else_does(self, squeeze):
         class Gate(nn.Module):
             def forward(self, image: Tensor) -> Tensor:
-                return image * image.mean(dim=(2, 3), keepdim=True).sigmoid()
+                return image * squeeze(image).sigmoid()
 
-        assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), Gate()), 3).halo is None
+        facts = measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), Gate()), 3)
+        assert (facts.halo, facts.statistics) == (1, 1)
+
+    def test_reaches_as_far_as_a_stretch_may_in_any_image(self):
+        stretch = nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
+        model = nn.Sequential(nn.MaxPool2d(2), stretch)
+        model.multiple = 2
+        # a row of the image comes from rows i / 2 - 1 to i / 2 + 1 of the pooled map
+        assert measure(model, 3).halo == 2
 
     @pytest.mark.parametrize(
-        "stretch",
-        [
-            nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True),
-            nn.Upsample(size=(32, 32), mode="bilinear", align_corners=False),
-            nn.AdaptiveAvgPool2d(1),
-        ],
-        ids=["corners on corners", "to a size", "global pooling"],
+        "whole",
+        [nn.AdaptiveAvgPool2d(4), nn.Upsample(size=(32, 32), mode="bilinear"), Attention()],
+        ids=["pooling to a size", "stretching to a size", "attention"],
     )
-    def test_is_none_where_a_pixel_depends_on_the_size_of_the_image(self, stretch):
-        assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), stretch), 3).halo is None
+    def test_is_none_where_every_pixel_depends_on_every_other(self, whole):
+        assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), whole), 3).halo is None
 
     def test_is_none_where_a_skip_is_cut_out_at_a_place_that_the_size_decides(self):
         assert measure(make("paper_unet", depth=3, padding=True), 3).halo is None

@@ -5,6 +5,7 @@ import torch
 
 from uvala.config import build, read_toml, to_toml
 from uvala.errors import ConfigError
+from uvala.models.blocks import InstanceNorm
 from uvala.models.catalog import create_model, recipe_of
 from uvala.models.facts import measure
 from uvala.models.nnunet import PlainConvUNetConfig
@@ -134,11 +135,11 @@ def test_checkpointing_changes_no_gradient(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_tile_is_exact_without_instance_norm_alone(name):
-    assert measure(make(name), 1).halo is None
-    halo = measure(make(name, norm="batch"), 1).halo
-    assert halo is not None
-    assert halo > 0
+def test_instance_norm_takes_statistics_and_no_more_context(name):
+    instance, batch = measure(make(name), 1), measure(make(name, norm="batch"), 1)
+    norms = [each for each in make(name).modules() if isinstance(each, InstanceNorm)]
+    assert (instance.statistics, batch.statistics) == (len(norms), 0)
+    assert instance.halo == batch.halo
 
 
 def test_a_residual_block_starts_as_its_shortcut():

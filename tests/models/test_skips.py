@@ -145,8 +145,10 @@ class TestUNetWithSkips:
         assert measure(make(depth=2, skip="attention"), 3).halo == halo
 
     @pytest.mark.parametrize("skip", ["cbam", "scse"])
-    def test_no_tile_is_exact_where_the_whole_image_is_pooled(self, skip):
-        assert measure(make(depth=2, skip=skip), 3).halo is None
+    def test_what_is_pooled_of_the_whole_image_is_a_statistic(self, skip):
+        facts = measure(make(depth=2, skip=skip), 3)
+        assert facts.halo is not None
+        assert facts.statistics == 2 * (2 if skip == "cbam" else 1)  # of each merge the mean, and the maximum
 
     @pytest.mark.parametrize("skip", SKIPS)
     def test_a_few_steps_lower_the_loss(self, skip):

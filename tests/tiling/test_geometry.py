@@ -1,5 +1,8 @@
 """Where tiles lie: properties of all plans, and plans small enough to draw."""
 
+import math
+from itertools import groupby
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,13 +11,24 @@ from uvala.arrays import Box, Size
 from uvala.tiling.geometry import Tile, plan_tiles
 
 sizes = st.builds(Size, st.integers(1, 400), st.integers(1, 400))
-plans = st.tuples(sizes, st.integers(8, 150), st.integers(0, 60), st.sampled_from([1, 2, 4, 16, 32]))
+plans = st.tuples(
+    sizes,
+    st.integers(8, 150),
+    st.integers(0, 60),
+    st.sampled_from([1, 2, 4, 16, 32]),
+    st.sampled_from([1, 1, 8, 24, 64]),
+)
 # no deadline: how long an example takes says how busy the machine is
 any_plan = settings(deadline=None)
 
 
 def up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
+
+
+def along_axes(box: Box, size: Size) -> list[tuple[int, int, int]]:
+    """Where a box begins and ends along each axis, and where the image does."""
+    return [(box.top, box.bottom, size.height), (box.left, box.right, size.width)]
 
 
 class TestEveryPlan:
@@ -41,7 +55,7 @@ class TestEveryPlan:
     @any_plan
     @given(plans)
     def test_what_is_written_has_its_context_or_the_border_of_the_image(self, plan):
-        size, _, halo, _ = plan
+        size, _, halo, *_ = plan
         for tile in plan_tiles(*plan):
             read, write = tile.read, tile.write
             assert read.top == 0 or write.top - read.top >= halo
@@ -60,10 +74,27 @@ class TestEveryPlan:
     @any_plan
     @given(plans)
     def test_no_tile_reads_more_than_its_side_and_context_squared(self, plan):
-        _, tile, halo, multiple = plan
+        _, tile, halo, multiple, _ = plan
         side = up(tile, multiple) + 2 * up(halo, multiple)
         read = plan_tiles(*plan)[0].read
         assert up(read.height, multiple) * up(read.width, multiple) <= side**2
+
+    @any_plan
+    @given(plans)
+    def test_a_tile_writes_whole_blocks_of_the_grid_or_a_part_of_one(self, plan):
+        size, _, _, multiple, grid = plan
+        block = math.lcm(multiple, grid)
+        for tile in plan_tiles(*plan):
+            for first, after, end in along_axes(tile.write, size):
+                whole = first % block == 0 and (after == end or after % block == 0)
+                assert whole or first // block == (after - 1) // block
+
+    @any_plan
+    @given(plans)
+    def test_parts_of_a_block_follow_one_another(self, plan):
+        block = math.lcm(plan[3], plan[4])
+        blocks = [(tile.write.top // block, tile.write.left // block) for tile in plan_tiles(*plan)]
+        assert len([each for each, _ in groupby(blocks)]) == len(set(blocks))
 
     @any_plan
     @given(plans)
@@ -96,3 +127,16 @@ def test_tiles_of_1024_read_less_than_a_third_more_than_the_image():
 def test_a_thin_image_is_cut_into_long_tiles():
     # a square tile of 512 + 2 * 96 would need 176 of them
     assert len(plan_tiles(Size(4, 90_000), tile=512, halo=94, multiple=16)) == 3
+
+
+def test_wide_context_makes_long_tiles_where_these_read_less():
+    # of 2592 + 2 * 544: four squares would read (2 * 2592)^2 pixels, two halves 4096 x (2 * 2592)
+    tiles = plan_tiles(Size(4096, 4096), tile=2168, halo=540, multiple=32)
+    assert [tile.write for tile in tiles] == [Box(0, 0, 2048, 4096), Box(2048, 0, 4096, 4096)]
+
+
+def test_a_tile_smaller_than_a_block_is_a_part_of_it():
+    tiles = plan_tiles(Size(100, 48), tile=20, halo=4, multiple=4, grid=48)
+    assert [(t.write.top, t.write.bottom) for t in tiles if t.write.left == 0] == [
+        (0, 20), (20, 40), (40, 48), (48, 68), (68, 88), (88, 96), (96, 100),
+    ]  # fmt: skip

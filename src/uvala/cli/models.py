@@ -43,14 +43,15 @@ def command(
             f"{network.multiply_adds / 1e9:.1f}",
             "image" if network.receptive_field is None else str(network.receptive_field),
             str(network.stride),
-            "blended" if network.halo is None else "exact",
+            network.tiles,
             *([network.origin, network.paper.partition(":")[2]] if whole else []),
         )
     console.print(table)
     console.print(
         "\nMultiply-adds of one image of 512x512. Field: receptive field, pixels across. Tiles: exact where "
-        "large images are cut without a change in any number. Behind a colon stands an encoder, any of "
-        "timm's: unet:convnext_tiny. All take images of any size; --json tells where that needs a word."
+        "large images are cut without a change in any number, after so many passes over the image where the "
+        "network wants numbers of the whole of it. Behind a colon stands an encoder, any of timm's: "
+        "unet:convnext_tiny. All take images of any size; --json tells where that needs a word."
         + ("" if whole else " A wider window, or --json, shows the origins and papers too."),
         markup=False,
     )

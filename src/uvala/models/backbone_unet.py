@@ -75,7 +75,6 @@ class BackboneUNet(nn.Module):
 
     checkpointing = False
     use_checkpointing = use_checkpointing
-    local = False  # the interpolation's weights depend on the size of the map
 
     def __init__(
         self,

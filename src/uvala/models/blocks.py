@@ -242,7 +242,8 @@ def stretched_up(in_channels: int, out_channels: int) -> nn.Upsample:
 
     It keeps the channels, whatever `out_channels` says.
     """
-    # align_corners=True: the weights of a pixel depend on the size of the map, so no tile is exact
+    # align_corners=True: the weights of a pixel depend on the size of the map, so that a tile is exact only
+    # if it is told where in the image it lies (uvala.tiling.whole)
     return nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
 
 

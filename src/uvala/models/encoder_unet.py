@@ -150,7 +150,7 @@ class EncoderUNet(nn.Module):
         self.encoder = encoder
         self.center = center
         self.multiple = encoder.multiple
-        # resized to a given size, or looked at in squares that lie elsewhere: other numbers than a tile's
+        # a tile has other numbers than the image where the encoder's squares lie elsewhere at another size
         self.local = encoder.behaviour.measurable and (
             encoder.behaviour.exact or not encoder.behaviour.ragged
         )

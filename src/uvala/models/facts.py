@@ -15,6 +15,7 @@ from uvala.arrays import Size
 from uvala.errors import ConfigError
 from uvala.models.blocks import InstanceNorm
 from uvala.models.catalog import create_model, recipe_of, without_pretrained
+from uvala.models.whole_image import is_everywhere, is_stretch, on_corners, statistic_of, to_a_size
 
 __all__ = ["NetworkFacts", "measure", "multiply_adds", "receptive_field"]
 
@@ -29,25 +30,29 @@ class NetworkFacts:
     multiply_adds_512: of one image of 512x512, as `multiply_adds` counts them.
     multiple: the network pools in squares of this side; a tile has to begin at a multiple of it.
     halo: pixels of context that a tile needs on each side of what it keeps, in eval mode, for exactly the
-    numbers of the whole image; what is kept begins and ends at multiples too. None: no tile is exact, because
-    every pixel depends on all others (instance and group norm, global pooling) or on the size of the image
-    (interpolation of corners onto corners, or to a given size).
+    numbers of the whole image; what is kept begins and ends at multiples too. A tile must be told the size of
+    the image where the network's interpolations depend on it, and the statistics of the whole image where it
+    takes any (instance and group norm, global pooling): see `uvala.tiling.whole`. None: no tile is exact.
+    statistics: how many of these it takes, one after the other.
     """
 
     parameters: int
     multiply_adds_512: int
     multiple: int
     halo: int | None
+    statistics: int = 0
 
 
 def measure(model: nn.Module, in_channels: int) -> NetworkFacts:
     """The facts of a network, which stays as it is; takes a second or two, for the experiment on context."""
     multiple = int(getattr(model, "multiple", 1))
+    halo = _halo(model, in_channels, multiple)
     return NetworkFacts(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         multiply_adds_512=multiply_adds(model, in_channels, Size(512, 512)),
         multiple=multiple,
-        halo=_halo(model, in_channels, multiple),
+        halo=halo,
+        statistics=0 if halo is None else count_statistics(model, in_channels),
     )
 
 
@@ -61,6 +66,25 @@ def multiply_adds(model: nn.Module, in_channels: int, size: Size) -> int:
     return int(counter.get_total_flops()) // 2
 
 
+def count_statistics(model: nn.Module, in_channels: int) -> int:
+    """How many numbers of whole maps a network takes in eval mode, one after the other."""
+    side = max(64, 2 * int(getattr(model, "multiple", 1)))
+    shadow = copy.deepcopy(model).to("meta", torch.float32).eval()
+    counter = _StatisticCounter()
+    with torch.no_grad(), counter:
+        shadow(torch.empty(1, in_channels, side, side, device="meta"))
+    return counter.count
+
+
+class _StatisticCounter(TorchFunctionMode):
+    count = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        self.count += statistic_of(func, args, kwargs) is not None
+        return func(*args, **kwargs)
+
+
 def _halo(model: nn.Module, in_channels: int, multiple: int) -> int | None:
     """Context by experiment, not by arithmetic: whatever the network is made of, its gradient knows.
 
@@ -72,14 +96,12 @@ def _halo(model: nn.Module, in_channels: int, multiple: int) -> int | None:
     # a pooling that keeps places has no gradient to follow: such a network counts for itself
     if (declared := getattr(model, "context", None)) is not None:
         return int(declared)
-    # the experiment says so too of norms, after seconds spent on ever wider strips
-    norms = nn.GroupNorm | nn.InstanceNorm2d | InstanceNorm
-    if not getattr(model, "local", True) or any(isinstance(module, norms) for module in model.modules()):
+    if not getattr(model, "local", True):
         return None
-    probe, square = _positive(_narrow(model)), slice(0, multiple)
+    probe, square = _without_norms(_positive(_narrow(model))), slice(0, multiple)
     reaches = []
     for axis in (2, 3):
-        seen = _seen(probe, in_channels, multiple, [square], axis=axis, exactly=True)
+        seen = _seen(probe, in_channels, multiple, [square], axis=axis, told=True)
         if seen is None:
             return None
         ((first, last),) = seen
@@ -88,11 +110,11 @@ def _halo(model: nn.Module, in_channels: int, multiple: int) -> int | None:
 
 
 def _seen(
-    probe: nn.Module, in_channels: int, multiple: int, parts: Sequence[slice], *, axis: int, exactly: bool
+    probe: nn.Module, in_channels: int, multiple: int, parts: Sequence[slice], *, axis: int, told: bool
 ) -> list[tuple[int, int]] | None:
     """First and last input that each of these parts of a square of outputs depends on, from where it begins.
 
-    None if that is more than the widest probe, or all.
+    None if that is more than the widest probe, or all, or if there is not an output for each pixel.
     """
     length = 16 * multiple
     while length <= max(WIDEST_PROBE, 16 * multiple):
@@ -101,9 +123,12 @@ def _seen(
         shape[axis] = length
         image = _strip(shape)
         try:
-            with torch.enable_grad(), _MeanForMaximum(exactly=exactly):
-                square = probe(image).narrow(axis, start, multiple).movedim(axis, 0)
-                seen = [_touched(square[part].sum(), image, axis) for part in parts]
+            with torch.enable_grad(), _MeanForMaximum(told=told):
+                outputs = probe(image)
+                if outputs.shape[2:] != image.shape[2:]:
+                    return None
+                square = outputs.narrow(axis, start, multiple).movedim(axis, 0)
+                seen = [_touched(square[part].sum(), image, axis, start) for part in parts]
         except _NotLocal:
             return None
         if all(first > 0 and last < length - 1 for first, last in seen):
@@ -112,8 +137,10 @@ def _seen(
     return None
 
 
-def _touched(output: Tensor, image: Tensor, axis: int) -> tuple[int, int]:
-    """The first and the last row or column of the image that the output depends on."""
+def _touched(output: Tensor, image: Tensor, axis: int, start: int) -> tuple[int, int]:
+    """The first and the last row or column of the image that the output depends on; `start` if on none."""
+    if not output.requires_grad:
+        return start, start
     (gradient,) = torch.autograd.grad(output, image, retain_graph=True)
     touched = gradient.movedim(axis, 0).flatten(1).abs().sum(dim=1).nonzero()
     return int(touched[0]), int(touched[-1])
@@ -177,49 +204,57 @@ def _inputs_per_output(module: nn.Module) -> float:
 
 
 class _NotLocal(Exception):
-    """The network does something that depends on the size of the image or on all of it."""
+    """The network does something that depends on all of the image."""
 
 
 class _MeanForMaximum(TorchFunctionMode):
     """Inside, max pooling averages: a maximum's gradient sees one pixel of a square, the network sees all.
 
-    What looks at the whole image raises _NotLocal; `exactly`, so does what depends on the size of the image.
+    told: as in a tile that is told of the whole image. Then a number of a whole map is a constant, and an
+    interpolation whose weights depend on the size of the map reaches as far as it may in a map of any size.
+    Otherwise such a number raises _NotLocal, as does, told or not, what no number stands for.
     """
 
-    def __init__(self, *, exactly: bool) -> None:
+    def __init__(self, *, told: bool) -> None:
         super().__init__()
-        self.exactly = exactly
+        self.told = told
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _GLOBAL or (func in _MEANS and _over_the_image(*args, **kwargs)):
+        if is_everywhere(func, args, kwargs):
             raise _NotLocal
-        if self.exactly and func is F.interpolate and not _keeps_its_place(*args, **kwargs):
+        squeezes = statistic_of(func, args, kwargs) in ("mean", "maximum")
+        if squeezes and not self.told:
             raise _NotLocal
-        function = _mean_pool if func is F.max_pool2d or func is torch.max_pool2d else func
-        return function(*args, **kwargs)
+        if func is F.max_pool2d or func is torch.max_pool2d:
+            return _mean_pool(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if squeezes:
+            return result.detach()
+        if self.told and is_stretch(func, args, kwargs):
+            corners, floored = on_corners(func, args, kwargs), to_a_size(func, args, kwargs)
+            return _widest(args[0], result.shape[-2:], corners=corners, floored=floored)
+        return result
 
 
-_GLOBAL = {F.adaptive_avg_pool2d, F.adaptive_max_pool2d, F.scaled_dot_product_attention}
-_MEANS = {torch.mean, Tensor.mean, torch.amax, Tensor.amax}
+def _widest(x: Tensor, size: Sequence[int], *, corners: bool, floored: bool) -> Tensor:
+    """The mean of all pixels that an interpolation to that size may take, wherever the map lies in a larger.
 
-
-def _over_the_image(x: Tensor, dim: Any = None, *others: Any, **named: Any) -> bool:
-    """Whether a mean or maximum of a map [B, C, H, W] is taken over height and width."""
-    dims = dim if isinstance(dim, tuple | list) else (dim,)
-    return x.ndim == 4 and dim is not None and {each % 4 for each in dims} >= {2, 3}
-
-
-def _keeps_its_place(
-    x: Tensor,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    **others: Any,
-) -> bool:
-    """Whether an interpolation gives a pixel the same neighbours and weights in an image of any size."""
-    return size is None and not align_corners
+    Of a map that becomes r times as large, row i is interpolated at i (n - 1) / (r n - 1), between i / r - 1
+    and i / r, where corners lie on corners. floored: it may become m rows, up to r - 1 more than r n, and
+    then it is up to a pixel less. Edges on edges it is (i + 1/2) n / m - 1/2, where m is up to r - 1 less
+    than r n.
+    """
+    for axis, length in ((2, size[0]), (3, size[1])):
+        before = x.shape[axis]
+        if length % before:
+            raise _NotLocal
+        rows = torch.arange(length) // (length // before)
+        reach = (*((-2,) if floored else ()), -1, 0, 1) if corners else (-2, -1, 0, 1, 2)
+        x = sum(
+            (x.index_select(axis, (rows + step).clamp(0, before - 1)) for step in reach), torch.zeros(())
+        ) / len(reach)
+    return x
 
 
 def _mean_pool(
@@ -251,7 +286,7 @@ def receptive_field(model: nn.Module, in_channels: int) -> int | None:
     parts = [slice(row, row + 1) for row in rows]
     spans = []
     for axis in (2, 3):
-        seen = _seen(probe, in_channels, multiple, parts, axis=axis, exactly=False)
+        seen = _seen(probe, in_channels, multiple, parts, axis=axis, told=False)
         if seen is None:
             return None
         spans += [last + 1 - first for first, last in seen]

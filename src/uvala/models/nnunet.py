@@ -83,7 +83,7 @@ class StagesConfig(Config):
     )
     bias: bool = Field(True, description="convolutions and transposed convolutions have a bias")
     norm: Literal["instance", "batch", "none"] = Field(
-        "instance", description="norm after each convolution; instance forbids exact tiling"
+        "instance", description="norm after each convolution; instance costs tiles a pass over the image each"
     )
     affine: bool = Field(True, description="norms scale and shift")
     activation: Activation = Field("leaky_relu", description="activation after each norm")

@@ -21,6 +21,7 @@ COLUMNS = {
     "receptive_field": "pixels across, of convolutions and pooling; none: the whole image",
     "stride": "of its coarsest features; tiles begin at multiples of it",
     "halo": "context that a tile needs for the numbers of the whole image, pixels; none: tiles are blended",
+    "statistics": "numbers of the whole image that its tiles have to know first, a pass over the image each",
     "sizes": "heights and widths that it takes",
 }
 
@@ -41,6 +42,7 @@ class Network(str):
         "parameters",
         "receptive_field",
         "sizes",
+        "statistics",
         "stride",
         "summary",
     )
@@ -53,6 +55,7 @@ class Network(str):
     receptive_field: int | None
     stride: int
     halo: int | None
+    statistics: int
     sizes: str
 
     def __new__(cls, name: str, **facts: Any) -> "Network":
@@ -61,6 +64,15 @@ class Network(str):
         for key, value in facts.items():
             setattr(network, key, value)
         return network
+
+    @property
+    def tiles(self) -> str:
+        """How a large image is cut: "exact", "blended", or "N passes" over it before the cut is exact."""
+        if self.halo is None:
+            return "blended"
+        if not self.statistics:
+            return "exact"
+        return "1 pass" if self.statistics == 1 else f"{self.statistics} passes"
 
     @property
     def name(self) -> str:

@@ -70,7 +70,8 @@ class UNetConfig(Config):
     )
     kernel_size: Literal[1, 3, 5, 7] = Field(3, description="side of the convolutions, pixels")
     norm: Norm = Field(
-        "batch", description="norm after each convolution; all but batch and none forbid exact tiling"
+        "batch",
+        description="norm after each convolution; all but batch and none cost tiles a pass over the image",
     )
     activation: Activation = Field("relu", description="activation after each norm")
     dropout: float = Field(
@@ -84,7 +85,7 @@ class UNetConfig(Config):
     residual: bool = Field(False, description="a shortcut around the convolutions of each level")
     skip: Skip = Field(
         "plain",
-        description="what a skip passes: nothing, an attention gate, or CBAM or scSE, which forbid tiling",
+        description="what a skip passes: nothing, an attention gate, CBAM or scSE (both cost tiles passes)",
     )
 
     @field_validator("max_width")

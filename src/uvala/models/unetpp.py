@@ -89,7 +89,8 @@ def _descend(node: nn.Module, above: Tensor) -> Tensor:
 
 def _join(node: nn.Module, below: Tensor, *level: Tensor) -> Tensor:
     """[B, 2w, h/2, w/2] and j maps [B, w, h, w] -> [B, w, h, w]."""
-    # corners on corners: the weights of a pixel depend on the size of the map, so no tile is exact
+    # corners on corners: the weights of a pixel depend on the size of the map, so that a tile is exact only
+    # if it is told where in the image it lies (uvala.tiling.whole)
     up = F.interpolate(below, scale_factor=2.0, mode="bilinear", align_corners=True)
     return node(torch.cat([*level, up], dim=1))
 

@@ -1,5 +1,7 @@
 """The settings of tiling."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from uvala.config import Config
@@ -11,8 +13,13 @@ SMALLEST_TILE = 32
 
 
 class TileConfig(Config):
-    """How large images are cut. Any values give the same numbers where a network has a finite halo."""
+    """How large images are cut. Any sizes give the same numbers where a network has a finite halo."""
 
+    mode: Literal["exact", "blended"] = Field(
+        "exact",
+        description="exact: the numbers of the whole image, of every network that allows it; blended: of all"
+        " networks the mean of tiles that overlap, an approximation, as other projects compute it",
+    )
     size: int = Field(
         # unet of width 16 at 2048x2048, halo 94, 2 cores, relative to the whole image: 384 1.34, 512 1.15,
         # 768 1.19, 1024 1.08; at width 32 a tile of 1024 needs 1.0 GB, one of 512 half of it
@@ -27,6 +34,15 @@ class TileConfig(Config):
         description="images of up to this many pixels run in one piece, without tiles",
     )
     batch: int = Field(1, ge=1, description="tiles that the network sees at once")
-    overlap: int = Field(
-        128, ge=0, description="pixels over which neighbours are blended where a network has no finite halo"
+    statistics: int = Field(
+        4,
+        ge=0,
+        description="numbers of the whole image (of instance norms, of squeezes) that are gathered first, in"
+        " a pass each, so that tiles are exact; where a network takes more of them, tiles are blended",
+    )
+    overlap: int = Field(128, ge=0, description="pixels over which neighbours are blended, where they are")
+    window: Literal["smooth", "gaussian"] = Field(
+        "smooth",
+        description="how much a pixel of a blended tile counts. smooth: less towards where the tile was cut;"
+        " gaussian: by its distance from the middle, with a deviation of an eighth of the side",
     )

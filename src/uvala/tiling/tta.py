@@ -1,12 +1,10 @@
 """Test-time augmentation: mirrored and turned views of an image, whose probabilities are averaged.
 
-A view is predicted as an image of its own, in tiles that begin at multiples in its own frame, and its tiles
-are added where they lie in the image, one after the other: beside the sum nothing as large as the image is
-held.
-
-So that all views are pooled in the same squares, an image whose sides are no multiples is first extended at
-its right and bottom, in its own frame, by what the network would repeat there itself. A network that gives a
-mirrored image mirrored logits then gives the same numbers in every view.
+A tile is seen in every view before the next one, so that nothing as large as the image is held. In each view
+it is what it would be as a tile of the whole view. So that all views are pooled in the same squares, an image
+whose sides are no multiples is first extended at its right and bottom, in its own frame, by what the network
+would repeat there itself. A network that gives a mirrored image mirrored logits then gives the same numbers
+in every view.
 """
 
 from collections.abc import Callable
@@ -49,17 +47,22 @@ class View:
 
     def box(self, box: Box, size: Size) -> Box:
         """Where a box of the view lies in the image of `size`."""
-        height, width = self.size(size)
-        top, left, bottom, right = box
+        top, left, bottom, right = self._mirrored(box, self.size(size))
+        return Box(left, top, right, bottom) if self.transposed else Box(top, left, bottom, right)
+
+    def within(self, box: Box, size: Size) -> Box:
+        """Where a box of an image of `size` lies in the view."""
+        turned = Box(box.left, box.top, box.right, box.bottom) if self.transposed else box
+        return self._mirrored(turned, self.size(size))
+
+    def _mirrored(self, box: Box, size: Size) -> Box:
+        """A box of the transposed image, mirrored as this view is."""
+        (top, left, bottom, right), (height, width) = box, size
         if self.down:
             top, bottom = height - bottom, height - top
         if self.across:
             left, right = width - right, width - left
-        return Box(left, top, right, bottom) if self.transposed else Box(top, left, bottom, right)
-
-    def reader(self, read: Callable[[Box], Tensor], size: Size) -> Callable[[Box], Tensor]:
-        """Reads boxes of the view where `read` gives those of the image of `size`."""
-        return lambda box: self.of(read(self.box(box, size)))
+        return Box(top, left, bottom, right)
 
     @property
     def _axes(self) -> list[int]:
