@@ -336,5 +336,5 @@ def test_predictions_go_into_a_folder_at_home(disc_run, disc_data, tmp_path, mon
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     disc_run.predict_files([disc_data / "images/00.png"], "~/predicted")
-    assert [path.name for path in (tmp_path / "predicted").iterdir()] == ["00.png"]
+    assert [path.name for path in (tmp_path / "predicted").glob("*.png")] == ["00.png"]
     assert not (tmp_path / "~").exists()

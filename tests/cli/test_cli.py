@@ -64,6 +64,13 @@ class TestErrors:
         assert result.stderr.startswith("uvala: found ")
         assert "Traceback" not in result.stderr
 
+    def test_what_does_not_fit_into_the_memory(self, disc_data, tmp_path):
+        settings = ["patches.size=2000000", "length.steps=1", "model.name=pocket_unet", "device=cpu"]
+        options = [word for each in settings for word in ("--set", each)]
+        result = uvala("train", disc_data, "--out", tmp_path / "run", *options, check=2)
+        assert "not enough memory" in result.stderr
+        assert "Traceback" not in result.stderr
+
     @pytest.mark.parametrize("place", ["before", "after"])
     def test_debug_shows_the_traceback(self, tmp_path, place):
         words = ["train", tmp_path / "nowhere"]
@@ -139,7 +146,7 @@ class TestPredict:
             tmp_path / "out",
             check=0,
         )
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_png.png", "a_tif.png"]
+        assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a_png.png", "a_tif.png"]
 
     def test_nothing_to_predict(self, disc_run, tmp_path):
         result = uvala("predict", disc_run.path, tmp_path / "*.png", "--out", tmp_path / "out", check=2)

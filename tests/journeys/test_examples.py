@@ -3,10 +3,13 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import uvala
+from drawn import discs
+from uvala.api.exporting import export
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -41,6 +44,17 @@ def test_score_objects(capsys):
     scores = main_of("score_objects.py")()
     assert scores["components"] < scores["watershed"] == 1
     assert "mean AP: 1.0" in capsys.readouterr().out
+
+
+def test_exported_alone(disc_run, tmp_path, capsys):
+    path = export(disc_run.path, tmp_path / "discs.onnx").path
+    image, _ = discs((50, 61), seed=3)
+    mask = main_of("exported_alone.py")(str(path), image)
+    np.testing.assert_array_equal(mask, disc_run.predict(image).encoded)
+    assert "foreground: " in capsys.readouterr().out
+    source = (EXAMPLES / "exported_alone.py").read_text()
+    assert "import uvala" not in source
+    assert "torch" not in source.partition('"""\n\n')[2]
 
 
 @pytest.mark.slow  # trains for the shortest budget there is

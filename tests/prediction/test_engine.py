@@ -3,6 +3,7 @@ import pytest
 
 import uvala
 from drawn import discs
+from predictions import cut_small
 from uvala.errors import ShapeError
 from uvala.prediction.engine import Predictor, as_channels_first
 from uvala.tiling.test_time_config import TestTimeConfig
@@ -48,6 +49,16 @@ class TestPrediction:
         image = discs()[0].astype(np.float32)
         image[0, 0] = np.nan
         assert np.isfinite(disc_run.predict(image).probabilities).all()
+
+
+def test_says_why_large_images_are_blended(disc_run):
+    predictor = cut_small(disc_run.path)
+    everywhere = predictor.card.network.model_copy(update={"halo": None})
+    predictor.card = predictor.card.model_copy(update={"network": everywhere})
+    for _ in range(2):
+        predictor(np.zeros((1, 400, 300), np.uint8))
+    (why,) = predictor.blended
+    assert "no tile" in why
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3, 4, 5), (0, 5)], ids=str)

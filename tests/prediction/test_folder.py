@@ -7,6 +7,7 @@ from PIL import Image
 
 from uvala.errors import DataError, UnknownNameError
 from uvala.prediction.folder import Failure, find_inputs, predict_files
+from uvala.prediction.wanted import Wanted
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ class TestObjects:
         )
         (disc_data / "images" / "broken.png").unlink()
         kinds = ("labels", "geojson", "csv", "coco")
-        return list(predict_files(disc_run.predictor, inputs, tmp_path, objects=kinds))
+        return list(predict_files(disc_run.predictor, inputs, tmp_path, wanted=Wanted(objects=kinds)))
 
     def test_lie_in_a_folder_of_their_own(self, outputs, tmp_path):
         suffixes = sorted(path.suffix for path in (tmp_path / "objects").iterdir())
@@ -103,7 +104,7 @@ class TestObjects:
     def test_of_an_unknown_kind_are_refused_before_anything_is_written(self, disc_run, disc_data, tmp_path):
         inputs = find_inputs([disc_data / "images/00.png"])
         with pytest.raises(UnknownNameError, match="did you mean 'labels'"):
-            list(predict_files(disc_run.predictor, inputs, tmp_path, objects=["label"]))
+            list(predict_files(disc_run.predictor, inputs, tmp_path, wanted=Wanted(objects=("label",))))
         assert not list(tmp_path.iterdir())
 
     def test_of_pages_are_listed_with_the_page(self, disc_run, tmp_path):
@@ -112,7 +113,10 @@ class TestObjects:
         tifffile.imwrite(tmp_path / "stack.tif", np.zeros((2, 32, 32), np.uint8), photometric="minisblack")
         list(
             predict_files(
-                disc_run.predictor, find_inputs([tmp_path / "stack.tif"]), tmp_path, objects=["coco"]
+                disc_run.predictor,
+                find_inputs([tmp_path / "stack.tif"]),
+                tmp_path,
+                wanted=Wanted(objects=("coco",)),
             )
         )
         listed = json.loads((tmp_path / "objects" / "coco.json").read_text())["images"]

@@ -10,16 +10,18 @@ from numpy.typing import ArrayLike
 
 from uvala.api.evaluation import Evaluation
 from uvala.api.paired import paired_files
+from uvala.api.predicting import predict_paths
 from uvala.api.scoring import Gallery, Settings, evaluation_settings, score_samples
 from uvala.api.subsets import require_subset, samples_of
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.split_lists import decided_sides
 from uvala.evaluation.scores import Scores
-from uvala.files import claim_folder
 from uvala.plan.schema import Plan
 from uvala.prediction.engine import Prediction, Predictor, as_channels_first
-from uvala.prediction.folder import Failure, Output, find_inputs, predict_files
+from uvala.prediction.folder import Failure, Output
+from uvala.prediction.large import Watch
 from uvala.prediction.objects import object_kinds
+from uvala.prediction.wanted import FileFormat, Precision, Wanted
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, open_run
 from uvala.tiling.test_time_config import TestTimeConfig
@@ -34,12 +36,17 @@ class Run:
 
     device: "auto", "cpu", "cuda" or "mps"; where predictions are computed. test_time: whether an image is
     also predicted mirrored and turned, as far as it was while training, and the results averaged; None: as
-    the plan says.
+    the plan says. backend: what computes the network, "torch", another of those installed, or "auto" for the
+    fastest of them. memory: bytes that predicting may take besides the weights. others: runs whose networks
+    are averaged with this one's.
     """
 
     folder: RunFolder
     device: str = "auto"
     test_time: bool | None = None
+    backend: str = "torch"
+    memory: int | None = None
+    others: tuple[RunFolder, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -65,19 +72,31 @@ class Run:
     def predictor(self) -> Predictor:
         """The network with its weights, loaded at first use."""
         keep_freed_memory()
+        return Predictor(
+            (self.folder, *self.others),
+            self.device,
+            test_time=self._views,
+            backend=self.backend,
+            memory=self.memory,
+        )
+
+    @property
+    def _views(self) -> TestTimeConfig | None:
+        """Which views are averaged; None: those that the card names."""
         if self.test_time is None:
-            return Predictor(self.folder, self.device)
+            return None
         seen = self.plan.augment
         views = {name: self.test_time and getattr(seen, name) for name in TestTimeConfig.model_fields}
-        return Predictor(self.folder, self.device, test_time=TestTimeConfig(**views))
+        return TestTimeConfig(**views)
 
-    def predict(self, image: ArrayLike) -> Prediction:
+    def predict(self, image: ArrayLike, *, spread: bool = False) -> Prediction:
         """The prediction for one image of any size.
 
         image: [H, W] or [H, W, C], any real dtype, in the units of the images trained on. ShapeError if it
-        has other dimensions or another number of channels.
+        has other dimensions or another number of channels. spread: whether it shall know where views and
+        networks disagree.
         """
-        return self.predictor(as_channels_first(image))
+        return self.predictor(as_channels_first(image), spread=spread)
 
     def predict_files(
         self,
@@ -87,27 +106,38 @@ class Run:
         probabilities: bool = False,
         overlays: bool = False,
         objects: Sequence[str] = (),
+        uncertainty: bool = False,
+        format: FileFormat = "auto",
+        precision: Precision = "auto",
+        resume: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        watch: Watch | None = None,
     ) -> tuple[list[Output], list[Failure]]:
         """Predict files, folders and globs into the new folder `out`; what was written, what failed.
 
         objects: what to write objects as, some of "labels", "geojson", "coco" and "csv"; UnknownNameError for
-        anything else.
+        anything else. uncertainty, format, precision: as of `Wanted`. resume: go on with an interrupted
+        prediction of the same model and options; what is done is not done again. progress: hears of images
+        that are done, of how many; watch: of the pixels in between.
         """
-        kinds = object_kinds(objects)
-        found = find_inputs(inputs)
-        predictor = self.predictor
-        folder = Path(out).expanduser()
-        claim_folder(folder, purpose="the predictions")
-        results: list[Output | Failure] = []
-        for result in predict_files(
-            predictor, found, folder, probabilities=probabilities, overlays=overlays, objects=kinds
-        ):
-            results.append(result)
-            if progress is not None:
-                progress(len(results), len(found))
-        outputs = [each for each in results if isinstance(each, Output)]
-        return outputs, [each for each in results if isinstance(each, Failure)]
+        wanted = Wanted(
+            probabilities=probabilities,
+            overlays=overlays,
+            objects=object_kinds(objects),
+            uncertainty=uncertainty,
+            format=format,
+            precision=precision,
+        )
+        return predict_paths(
+            self.predictor,
+            inputs,
+            out,
+            wanted,
+            resume=resume,
+            memory=self.memory,
+            progress=progress,
+            watch=watch,
+        )
 
     def evaluate(
         self,
@@ -201,9 +231,18 @@ class Run:
         return fresh | known, "test is what the run neither trained on nor chose its weights by"
 
 
-def load_run(path: str | Path, *, device: str = "auto", test_time: bool | None = None) -> Run:
+def load_run(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    test_time: bool | None = None,
+    backend: str = "torch",
+    memory: int | None = None,
+    others: Sequence[str | Path] = (),
+) -> Run:
     """The run in a folder; RunError if there is none, or if another version wrote it.
 
-    device, test_time: as of `Run`.
+    device, test_time, backend, memory: as of `Run`. others: folders of runs whose networks are averaged with
+    this one's; RunError where they do not have the same channels and classes.
     """
-    return Run(open_run(path), device, test_time)
+    return Run(open_run(path), device, test_time, backend, memory, tuple(open_run(each) for each in others))

@@ -25,6 +25,7 @@ from uvala.cli import (  # noqa: E402
     check,
     compare,
     evaluate,
+    export,
     export_weights,
     import_weights,
     models,
@@ -58,6 +59,7 @@ for module in (
     models,
     import_weights,
     export_weights,
+    export,
     sample_data,
     cache,
 ):
@@ -85,6 +87,16 @@ def main() -> None:
         # of several processes one alone says that they have lost each other
         if rank == "0" or not isinstance(error, RankError):
             print(f"uvala: {f'rank {rank}: ' if rank != '0' else ''}{error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        if debug:
+            raise
+        said = f" ({error})" if str(error) else ""
+        print(
+            f"uvala: found not enough memory{said}; expected room for what was asked; make patches or batches"
+            " smaller, or free memory",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("uvala: interrupted", file=sys.stderr)

@@ -1,5 +1,6 @@
 """What the commands share on the terminal: progress bars, tables, help texts read from the schema."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,13 +13,22 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
 from uvala.config import Config, options
 
-__all__ = ["console", "counting", "encoding_table", "labelled", "say_error", "setting_help"]
+__all__ = [
+    "console",
+    "counting",
+    "counting_pixels",
+    "encoding_table",
+    "labelled",
+    "say_error",
+    "setting_help",
+]
 
 console = Console(stderr=False, highlight=False)
 
@@ -61,6 +71,45 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total)
 
         yield update
+
+
+@contextmanager
+def counting_pixels(
+    what: str,
+) -> Iterator[tuple[Callable[[int, int], None], Callable[[int, float], None]]]:
+    """A progress bar with megapixels a second and the time left, in this block.
+
+    Call the first with (done, total) images. The second with the pixels that were done just now and the
+    share of their image that is done by now: of an image that takes an hour, too, one sees how it goes.
+    """
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    began = time.monotonic()
+    pixels, seen, unseen, part = 0, 0, 0, 0.0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None, speed="")
+
+        def progress(done: int, total: int) -> None:
+            nonlocal unseen
+            unseen = max(unseen, done - seen)  # skipped, or damaged
+            bar.update(task, completed=seen + unseen + part, total=total)
+
+        def watch(more: int, share: float) -> None:
+            nonlocal pixels, seen, part
+            pixels, part = pixels + more, share
+            if share >= 1:
+                seen, part = seen + 1, 0.0
+            speed = pixels / 1e6 / max(time.monotonic() - began, 1e-3)
+            bar.update(task, completed=seen + unseen + part, speed=f"{speed:.3g} megapixels/s")
+
+        yield progress, watch
 
 
 def encoding_table(rows: Any) -> Table:

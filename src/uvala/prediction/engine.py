@@ -1,26 +1,44 @@
 """A run and an image make a prediction."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import blake2b, file_digest
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uvala.arrays import ClassMap, ImageArray, LabelMap
+from uvala.arrays import Box, ClassMap, ImageArray, LabelMap, Size
 from uvala.data.dataset import convert_channels
 from uvala.data.masks import MaskEncoding
 from uvala.data.targets import OBJECTS
 from uvala.errors import ShapeError
 from uvala.images.display import class_colours, overlay
+from uvala.images.lazy import LazyImage
 from uvala.images.write import write_probabilities, write_rgb
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
-from uvala.prediction.ensemble import load_members, mean_outputs, member_outputs
+from uvala.prediction.ensemble import (
+    Member,
+    load_members,
+    mean_outputs,
+    member_outputs,
+    member_runs,
+    require_alike,
+)
+from uvala.prediction.execution import Cutting, Execution, cutting_of
+from uvala.prediction.together import mean_blocks
+from uvala.prediction.uncertainty import disagreement_of, entropy_of
+from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, pick_device
+from uvala.runs.inference import Outputs, output_blocks
 from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.tta import views_of
 
-__all__ = ["Prediction", "Predictor", "as_channels_first"]
+__all__ = ["ImagePredictor", "Prediction", "Predictor", "as_channels_first", "uses_learnt_maps"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,7 @@ class Prediction:
     float32 [K, H, W], which sum to 1 over K. encoding: how the data set trained on spells its classes.
     borders, distance: float32 [H, W], where the network learnt them: the part of class 1 that lies on an
     object's border, and how far inside an object a pixel is, 0 to 1. decoding: how objects are found.
+    entropy: float32 [H, W], where it was asked for: how undecided each view and network is by itself, mean.
     """
 
     image: ImageArray
@@ -40,6 +59,7 @@ class Prediction:
     borders: NDArray[np.float32] | None = None
     distance: NDArray[np.float32] | None = None
     decoding: ObjectConfig = field(default_factory=ObjectConfig)
+    entropy: NDArray[np.float32] | None = None
 
     @property
     def foreground(self) -> NDArray[np.float32]:
@@ -54,10 +74,20 @@ class Prediction:
 
     @property
     def maps(self) -> Maps:
-        """What objects are found in; what was learnt besides the classes is of class 1 and of no other."""
-        if self.decoding.object_class != OBJECTS:
+        """What objects are found in."""
+        if not uses_learnt_maps(self.decoding):
             return Maps(self.foreground)
         return Maps(self.foreground, self.borders, self.distance)
+
+    @property
+    def uncertainty(self) -> NDArray[np.float32]:
+        """How undecided the prediction is at each pixel, its entropy: float32 [H, W], 0 to 1."""
+        return entropy_of(self.probabilities)
+
+    @property
+    def disagreement(self) -> NDArray[np.float32] | None:
+        """What of `uncertainty` comes from views and networks that contradict each other; None if unknown."""
+        return None if self.entropy is None else disagreement_of(self.uncertainty, self.entropy)
 
     @property
     def encoded(self) -> NDArray[np.generic]:
@@ -95,34 +125,122 @@ class Prediction:
         write_probabilities(Path(path), self.probabilities)
 
 
+class ImagePredictor(Protocol):
+    """What predicts images, whatever it is made of."""
+
+    @property
+    def card(self) -> Card:
+        """In which channels and classes, and how objects are found."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides the numbers."""
+        ...
+
+    @property
+    def votes(self) -> int:
+        """How many views and networks are averaged."""
+        ...
+
+    @property
+    def blended(self) -> dict[str, None]:
+        """Why tiles of images so far were blended, where they were: each reason once."""
+        ...
+
+    def cutting(self, size: Size) -> Cutting:
+        """How a large image of `size` is cut; one that was begun with another cutting is begun anew."""
+        ...
+
+    def __call__(self, image: ImageArray, *, spread: bool = False) -> Prediction:
+        """As `Predictor` does."""
+        ...
+
+    def outputs_in_blocks(
+        self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
+    ) -> Iterator[tuple[Box, Outputs]]:
+        """As `Predictor` does."""
+        ...
+
+
 class Predictor:
     """The network of a run, or the networks of its folds, loaded once, for any number of images.
 
-    test_time: which views of an image are averaged; None: those that the run's card names.
+    run: or several runs, whose networks are averaged; the first one's card then says how masks are spelt and
+    how objects are found. test_time: which views of an image are averaged; None: those that the run's card
+    names. backend, memory: as of `Execution`.
+
+    RunError if runs are not alike.
     """
 
     def __init__(
-        self, run: RunFolder, device: str = "auto", *, test_time: TestTimeConfig | None = None
+        self,
+        run: RunFolder | Sequence[RunFolder],
+        device: str = "auto",
+        *,
+        test_time: TestTimeConfig | None = None,
+        backend: str = "torch",
+        memory: int | None = None,
     ) -> None:
+        self.runs = (run,) if isinstance(run, RunFolder) else tuple(run)
+        require_alike(self.runs)
         views = {} if test_time is None else {"test_time": test_time}
-        self.card = run.card.model_copy(update=views)
+        self.card = self.runs[0].card.model_copy(update=views)
         self.device = pick_device(device)
-        members = load_members(run, self.device)
+        self.execution = Execution(self.device, backend, memory)
+        self.blended: dict[str, None] = {}
+        members = [member for each in self.runs for member in load_members(each, self.device)]
         self.members = [each._replace(card=each.card.model_copy(update=views)) for each in members]
+        # what cannot be is refused before the first image
+        self.execution.require_usable(self.members)
+        if memory is not None:
+            self.cutting(Size(1, 1))
 
-    def __call__(self, image: ImageArray) -> Prediction:
-        """The prediction for an image [C, H, W] of any dtype and size; ShapeError on wrong channels."""
-        card = self.card
-        converted = convert_channels(image, card.data.channels)
-        if len(converted) != card.network.in_channels:
-            raise ShapeError(
-                found=f"an image of {len(converted)} channel{'s' * (len(converted) > 1)}",
-                expected=f"{card.network.in_channels}, as in the images that the network was trained on",
-                fix="convert the image, or train on images like it",
-            )
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the weights, of what the cards say of their use, and of what computes them."""
+        weights = [_digest(each.weights_path) for run in self.runs for each in member_runs(run)]
+        cards = [_use_of(member.card) for member in (Member(self.members[0].model, self.card), *self.used)]
+        computed = [self.execution.backend_of(member) for member in self.used]
+        said = json.dumps([weights, cards, computed], sort_keys=True)
+        return blake2b(said.encode(), digest_size=16).hexdigest()
+
+    @property
+    def votes(self) -> int:
+        """How many views and networks are averaged."""
+        return sum(len(views_of(member.card.test_time)) for member in self.used)
+
+    def expect(self, megapixels: float) -> None:
+        """Say about how much there is to predict, before the first image."""
+        self.execution.megapixels = megapixels * self.votes / len(self.used)
+
+    def cutting(self, size: Size) -> Cutting:
+        """How a large image is cut; ConfigError if no tile fits the memory."""
+        return cutting_of([self.execution.tiles(member, size) for member in self.used], self.device)
+
+    @property
+    def used(self) -> list[Member]:
+        """The networks, each with the card that says how to use it."""
         # a single network is used as this card says; those of folds have cards of their own
-        members = self.members if card.members else [self.members[0]._replace(card=card)]
-        outputs = mean_outputs([member_outputs(member, converted, self.device) for member in members])
+        alone = len(self.runs) == 1 and not self.card.members
+        return [self.members[0]._replace(card=self.card)] if alone else self.members
+
+    def __call__(self, image: ImageArray, *, spread: bool = False) -> Prediction:
+        """The prediction for an image [C, H, W] of any dtype and size; ShapeError on wrong channels.
+
+        spread: whether it shall know what views and networks do not agree on.
+        """
+        card = self.card
+        converted = self._require_channels(convert_channels(image, card.data.channels))
+        members = [self.execution.prepared(member) for member in self.used]
+        outputs = mean_outputs(
+            [
+                member_outputs(
+                    member, converted, self.device, spread=spread, on_blended=self.blended.setdefault
+                )
+                for member in members
+            ]
+        )
         return Prediction(
             image,
             outputs.probabilities.argmax(axis=0).astype(np.uint8),
@@ -131,7 +249,63 @@ class Predictor:
             outputs.borders,
             outputs.distance,
             card.objects.settings,
+            outputs.entropy,
         )
+
+    def outputs_in_blocks(
+        self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
+    ) -> Iterator[tuple[Box, Outputs]]:
+        """What the networks say of an image of any size, box by box; ShapeError on wrong channels.
+
+        The boxes cover the image, cut at multiples of `grid`. finished: areas that need not come again.
+        """
+        converted = self._converted(image)
+        streams = [
+            output_blocks(
+                member.model,
+                converted,
+                member.card.normalisation,
+                member.card.network,
+                member.card.tiles,
+                self.device,
+                member.card.temperature,
+                member.card.test_time,
+                spread=spread,
+                grid=grid,
+                finished=finished,
+                on_blended=self.blended.setdefault,
+            )
+            for member in (self.execution.prepared(each, image.size) for each in self.used)
+        ]
+        yield from mean_blocks(streams, grid, finished)
+
+    def _converted(self, image: LazyImage) -> LazyImage:
+        """The image with the channels that the network wants."""
+        wanted, read = self.card.data.channels, image.read
+        if wanted is None or image.channels == wanted:
+            self._require_channels(range(image.channels))
+            return image
+        one = convert_channels(read(Box(0, 0, 1, 1)), wanted)
+        self._require_channels(one)
+        whole = None if image.whole is None else convert_channels(image.whole, wanted)
+        return replace(
+            image, channels=wanted, read=lambda box: convert_channels(read(box), wanted), whole=whole
+        )
+
+    def _require_channels(self, channels: Any) -> Any:
+        """What has as many channels as the network wants, a place each; ShapeError otherwise."""
+        if len(channels) != self.card.network.in_channels:
+            raise ShapeError(
+                found=f"an image of {len(channels)} channel{'s' * (len(channels) > 1)}",
+                expected=f"{self.card.network.in_channels}, as in the images that the network was trained on",
+                fix="convert the image, or train on images like it",
+            )
+        return channels
+
+
+def uses_learnt_maps(decoding: ObjectConfig) -> bool:
+    """Whether objects are those of the class that a network learns more of: borders, distances."""
+    return decoding.object_class == OBJECTS
 
 
 def as_channels_first(array: ArrayLike) -> ImageArray:
@@ -145,3 +319,14 @@ def as_channels_first(array: ArrayLike) -> ImageArray:
         )
     values = values.astype(np.uint8) if values.dtype.kind == "b" else values
     return values[None] if values.ndim == 2 else np.ascontiguousarray(np.moveaxis(values, -1, 0))
+
+
+def _use_of(card: Card) -> dict[str, Any]:
+    """What of a card decides the numbers of a prediction; how it is cut into tiles does not."""
+    used = {"network", "encoding", "normalisation", "test_time", "temperature", "objects", "data"}
+    return card.model_dump(mode="json", include={name: True for name in used} | {"data": {"channels"}})
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return file_digest(stream, blake2b).hexdigest()

@@ -1,90 +1,192 @@
-"""Files, folders and globs in; masks, probabilities and overlays out."""
+"""Images in; masks, probabilities, overlays and objects out. Reading, the network and writing run at once."""
 
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from glob import glob
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from uvala.errors import DataError, StorageError, UvalaError, did_you_mean
-from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages, read_image
-from uvala.prediction.engine import Predictor
+from uvala.arrays import Box
+from uvala.errors import StorageError, UvalaError
+from uvala.images.boxes import LazyImage, PixelFacts
+from uvala.images.lazy import open_image
+from uvala.images.read import Source
+from uvala.prediction.engine import ImagePredictor, Prediction
+from uvala.prediction.inputs import find_inputs
+from uvala.prediction.large import LargePrediction, Watch, bytes_in_memory
 from uvala.prediction.objects import ObjectFiles
+from uvala.prediction.overlap import WriteBehind, read_ahead
+from uvala.prediction.record import Failure, Output, Record, state_of
+from uvala.prediction.results import write_prediction
+from uvala.prediction.wanted import Wanted
 
-__all__ = ["Failure", "Output", "find_inputs", "predict_files"]
+__all__ = ["IN_MEMORY", "Failure", "Output", "find_inputs", "predict_files", "settings_of"]
 
+IN_MEMORY = 2**29
+"""Bytes up to which an image and its prediction are held as a whole: two classes of 17,000,000 RGB pixels."""
 
-@dataclass(frozen=True)
-class Output:
-    """An image that was predicted: what was read, the mask that was written, and the classes it holds.
+_SHARE = 4  # of the memory that is given, what one image may take as a whole
+_AHEAD = 2**28  # bytes of images that wait for the network
+_BEHIND = 2**28  # bytes of predictions that wait to be written
 
-    objects: how many there are, or None if they were not asked for.
-    """
-
-    source: Source
-    mask: Path
-    classes: tuple[int, ...]
-    objects: int | None = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An image that could not be predicted, and why."""
-
-    source: Source
-    error: UvalaError
-
-
-def find_inputs(patterns: Sequence[str | Path]) -> list[tuple[Source, Path]]:
-    """Each image of some files, folders and globs, with the relative path (no suffix) of its result.
-
-    A folder is searched with its sub-folders, whose names are kept. A multi-page TIFF gives an entry per
-    page. DataError for a name that matches nothing.
-    """
-    found: dict[Source, Path] = {}
-    for pattern in patterns:
-        for path, base in _expand(Path(pattern).expanduser()):
-            target = path.relative_to(base).with_suffix("")
-            for source in _pages(path):
-                page = "" if source.page is None else f"_{source.page:03d}"
-                found.setdefault(source, target.with_name(target.name + page))
-    return _distinct(found)
+Result = Output | Failure
 
 
 def predict_files(
-    predictor: Predictor,
+    predictor: ImagePredictor,
     inputs: Iterable[tuple[Source, Path]],
     out: Path,
     *,
-    probabilities: bool = False,
-    overlays: bool = False,
-    objects: Sequence[str] = (),
-) -> Iterator[Output | Failure]:
-    """Predict each input and write its mask to out/; unreadable ones are passed over and told.
+    wanted: Wanted | None = None,
+    record: Record | None = None,
+    watch: Watch | None = None,
+    memory: int | None = None,
+) -> Iterator[Result]:
+    """Predict each input and write its mask to out/; what cannot be read is passed over and told.
 
-    Masks are written in the encoding of the data trained on; probabilities, overlays and objects go to
-    folders of their own. objects: kinds of files, see `uvala.prediction.objects`; what is about all images
-    together is written after the last. A disk that is full ends it: StorageError.
+    Masks are written in the encoding of the data trained on; probabilities, uncertainty, overlays and objects
+    go to folders of their own. Small images are predicted in memory, large ones block by block (see
+    `uvala.prediction.large`). Objects of all images together are written after the last one.
+
+    record: where each image is written down that is done, and which of them need not be done again. watch:
+    hears of predicted pixels. memory: bytes that the whole may take; an image is large from a quarter of it
+    on, or from IN_MEMORY.
+    A disk that is full ends it: StorageError. Left early, what is complete stays, for a resume.
     """
-    files = ObjectFiles(out / "objects", objects) if objects else None
-    for source, target in inputs:
+    wanted = wanted or Wanted()
+    objects = (
+        ObjectFiles(out / "objects", wanted.objects, resume=record is not None) if wanted.objects else None
+    )
+    limit = IN_MEMORY if memory is None else min(memory // _SHARE, IN_MEMORY)
+    work = _Work(predictor, out, wanted, objects, record, watch or _nobody, limit)
+    images = read_ahead(inputs, work.opened, weigh=_Opened.weight, room=min(_AHEAD, limit))
+    with WriteBehind[Result](min(_BEHIND, limit)) as writing, closing(images):
+        for opened in images:
+            yield from writing.add(*work.predicted(opened))
+        yield from writing.rest()
+    if objects:
+        objects.finish()
+
+
+def settings_of(predictor: ImagePredictor, wanted: Wanted) -> dict[str, Any]:
+    """All that decides what the files of a folder of predictions hold, for its record."""
+    return {"model": predictor.identity, **wanted.model_dump(mode="json")}
+
+
+@dataclass(eq=False)
+class _Opened:
+    """An image as the network takes it.
+
+    image: with its pixels, or, if it is large, as long as `files` are open; None if there is an error, or
+    a result already.
+    """
+
+    source: Source
+    target: Path
+    image: LazyImage | None = None
+    large: bool = False
+    files: ExitStack = field(default_factory=ExitStack)
+    result: Result | None = None
+
+    def weight(self) -> int:
+        """Bytes of pixels."""
+        return self.image.whole.nbytes if self.image and self.image.whole is not None else 0
+
+
+@dataclass(eq=False)
+class _Work:
+    """The three steps of each image, each for a thread of its own."""
+
+    predictor: ImagePredictor
+    out: Path
+    wanted: Wanted
+    objects: ObjectFiles | None
+    record: Record | None
+    watch: Watch
+    limit: int
+
+    def opened(self, item: tuple[Source, Path]) -> _Opened:
+        """Read an image, unless it is large, done already or damaged."""
+        source, target = item
+        opened = _Opened(source, target)
+        if self.record and (done := self.record.result(source, target)):
+            opened.result = done
+            return opened
         try:
-            prediction = predictor(read_image(source).array)
-            path = prediction.save(out / target.parent / (target.name + ".png"))
-            if overlays:
-                prediction.save_overlay(out / "overlays" / target.parent / (target.name + ".png"))
-            if probabilities:
-                prediction.save_probabilities(out / "probabilities" / target.parent / (target.name + ".tif"))
-            count = files.write(target, _file_name(source, target), prediction) if files else None
+            with ExitStack() as stack:
+                image = stack.enter_context(open_image(source))
+                opened.large = bytes_in_memory(image, self.predictor.card, self.wanted) > self.limit
+                if image.whole is None and not opened.large:
+                    image = replace(image, whole=image.read(Box(0, 0, *image.size)))
+                opened.image = image
+                opened.files = stack.pop_all() if opened.large else opened.files
         except StorageError:
             raise
         except UvalaError as error:
-            yield Failure(source, error)
-        else:
-            yield Output(source, path, prediction.written_classes, count)
-    if files:
-        files.finish()
+            opened.result = Failure(source, error)
+        return opened
+
+    def predicted(self, opened: _Opened) -> tuple[Callable[[], Result], int]:
+        """Let the network see an image; what writes its files, and how many bytes that holds until then."""
+        image = opened.image
+        if image is None:
+            return partial(self._told, opened), 0
+        try:
+            if opened.large:
+                large = LargePrediction(
+                    self.predictor, image, self.out, opened.target, self.wanted, _told_apart(opened.source)
+                )
+                large.predict(self.watch)
+                return partial(self._written, opened, partial(self._write_large, opened, large)), 0
+            assert image.whole is not None
+            votes = self.predictor.votes if self.wanted.uncertainty else 1
+            prediction = self.predictor(image.whole, spread=votes > 1)
+            self.watch(image.size.height * image.size.width, 1.0)
+        except StorageError:
+            raise
+        except UvalaError as error:
+            opened.files.close()
+            opened.image, opened.result = None, Failure(opened.source, error)
+            return partial(self._told, opened), 0
+        weight = image.whole.nbytes + prediction.probabilities.nbytes
+        job = partial(self._write, opened.source, opened.target, prediction, image.facts)
+        opened.image = None  # the prediction has what is needed of it
+        return partial(self._written, opened, job), weight
+
+    def _told(self, opened: _Opened) -> Result:
+        """What there is to say of an image that is not predicted."""
+        assert opened.result is not None
+        if self.record and isinstance(opened.result, Failure):
+            self.record.add(opened.target, opened.result)
+        return opened.result
+
+    def _written(self, opened: _Opened, write: Callable[[], Output]) -> Result:
+        with opened.files:
+            try:
+                result: Result = write()
+            except StorageError:
+                raise
+            except UvalaError as error:
+                result = Failure(opened.source, error)
+        if self.record:
+            self.record.add(opened.target, result)
+        return result
+
+    def _write(self, source: Source, target: Path, prediction: Prediction, facts: PixelFacts) -> Output:
+        path = write_prediction(prediction, facts, self.out, target, self.wanted)
+        count = None
+        if self.objects:
+            count = self.objects.write(target, _file_name(source, target), prediction, facts)
+        return Output(source, path, prediction.written_classes, count)
+
+    def _write_large(self, opened: _Opened, large: LargePrediction) -> Output:
+        path, classes = large.write()
+        count = None
+        if self.objects:
+            count = self.objects.write_large(opened.target, _file_name(opened.source, opened.target), large)
+        large.close()
+        return Output(opened.source, path, classes, count)
 
 
 def _file_name(source: Source, target: Path) -> str:
@@ -93,82 +195,10 @@ def _file_name(source: Source, target: Path) -> str:
     return f"{(target.parent / source.path.name).as_posix()}{page}"
 
 
-def _expand(pattern: Path) -> list[tuple[Path, Path]]:
-    """Files that a path or a glob names, each with the folder that its result's path is relative to."""
-    if pattern.is_dir():
-        files = [path for path in sorted(pattern.rglob("*")) if _is_image(path)]
-        if not files:
-            raise DataError(
-                found=f"{pattern}, a folder without images",
-                expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES))}",
-                fix="name the folder that holds the images",
-            )
-        return [(path, pattern) for path in files]
-    if pattern.is_file():
-        return [(pattern, pattern.parent)]
-    fixed, matched = _matches(pattern)
-    if not matched:
-        near = [each.name for each in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
-        raise DataError(
-            found=f"no file, folder or pattern {pattern}",
-            expected="images to predict",
-            fix=did_you_mean(pattern.name, near) if 0 < len(near) < 1000 else "check the path",
-        )
-    # relative to what no wildcard touched: case1/a.png and case2/a.png stay apart
-    return [
-        (file, fixed) for path in matched for file, _ in (_expand(path) if path.is_dir() else [(path, fixed)])
-    ]
+def _told_apart(source: Source) -> Mapping[str, Any]:
+    """What an image that was begun is known again by."""
+    return {"path": str(source.path.absolute()), "page": source.page, **state_of(source.path)}
 
 
-def _matches(pattern: Path) -> tuple[Path, list[Path]]:
-    """The part of a pattern before its first wildcard, and the paths that the pattern names."""
-    parts = pattern.parts
-    wild = next((place for place, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
-    fixed = Path(*parts[:wild])
-    if wild == len(parts):
-        return fixed, []
-    return fixed, [Path(path) for path in sorted(glob(str(pattern), recursive=True))]
-
-
-def _is_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
-def _pages(path: Path) -> list[Source]:
-    if path.suffix.lower() not in {".tif", ".tiff"}:
-        return [Source(path)]
-    try:
-        pages = count_pages(path)
-    except UvalaError:
-        return [Source(path)]  # reading it will say what is wrong
-    return [Source(path)] if pages < 2 else [Source(path, page) for page in range(pages)]
-
-
-def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
-    """The same, with longer names for results that would overwrite each other.
-
-    Files from several folders keep the part of their paths that differs (one/a, two/a); what then still has
-    the same name gets its suffix (a_png, a_tif), and at last a number.
-    """
-    often = Counter(found.values())
-    clashing = [source.path.resolve().parent for source, target in found.items() if often[target] > 1]
-    shared = Path(os.path.commonpath(clashing)) if clashing else Path()
-    longer = {
-        source: source.path.resolve().parent.relative_to(shared) / target.name
-        if often[target] > 1
-        else target
-        for source, target in found.items()
-    }
-    often = Counter(longer.values())
-    taken: set[Path] = set()
-    named = []
-    for source, target in longer.items():
-        if often[target] > 1:
-            target = target.with_name(f"{target.name}_{source.path.suffix[1:]}")
-        number, name = 1, target.name
-        while target in taken:
-            number += 1
-            target = target.with_name(f"{name}_{number}")
-        taken.add(target)
-        named.append((source, target))
-    return named
+def _nobody(pixels: int, share: float) -> None:
+    """Hears nothing."""

@@ -1,0 +1,36 @@
+"""A run as a file for other programs."""
+
+from pathlib import Path
+
+from uvala.config import build
+from uvala.errors import ConfigError, did_you_mean
+from uvala.export.config import TARGETS, ExportConfig
+from uvala.export.export import Exported, export_run
+from uvala.runs.folder import open_run
+from uvala.training.allocator import keep_freed_memory
+
+__all__ = ["export"]
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    to: str = "onnx",
+    mask: bool = False,
+    int8: bool = False,
+    fold: int | None = None,
+) -> Exported:
+    """Write the network of a run as a file that says what PyTorch says, and what the comparison found.
+
+    to: "onnx", "openvino", "torch" or "bioimageio". mask, int8, fold: as of `ExportConfig`. Raises RunError,
+    ConfigError, StorageError, and BackendError for a file that disagrees, which is not written.
+    """
+    if to not in TARGETS:
+        raise ConfigError(
+            found=f"--to {to}", expected=f"one of {', '.join(TARGETS)}", fix=did_you_mean(to, TARGETS)
+        )
+    settings = {"to": to, "mask": mask, "int8": int8, "fold": fold}
+    config = build(ExportConfig, settings, where="the settings of the export")
+    keep_freed_memory()
+    return export_run(open_run(run), Path(out), config)

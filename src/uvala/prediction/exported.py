@@ -1,0 +1,175 @@
+"""An exported file and an image make a prediction, as a run folder does."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from uvala.arrays import Box, ImageArray, Size
+from uvala.data.dataset import convert_channels
+from uvala.data.normalise import scale_of
+from uvala.errors import ShapeError
+from uvala.images.lazy import LazyImage
+from uvala.prediction.engine import Prediction
+from uvala.prediction.execution import Cutting, cutting_of
+from uvala.prediction.file_card import MASK, FileCard
+from uvala.prediction.session import Session, open_session
+from uvala.runs.inference import Outputs, parted, with_entropy
+from uvala.tiling.run import predict_blocks, predict_from_reader
+from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.tta import views_of
+
+__all__ = ["ExportedPredictor"]
+
+
+class ExportedPredictor:
+    """A file of `uvala export`, opened once, for any number of images: a `prediction.engine.ImagePredictor`.
+
+    file: .onnx or .xml, or what `open_session` made of it. test_time: which views of an image are averaged;
+    None: those that its card names. Large images are cut into tiles that give the numbers of the whole, where
+    the network is such that the file alone can do it; otherwise overlapping tiles are blended. RunError,
+    BackendError as of `open_session`.
+    """
+
+    def __init__(
+        self,
+        file: str | Path | Session,
+        *,
+        test_time: TestTimeConfig | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.session = file if isinstance(file, Session) else open_session(file, threads=threads)
+        views = {} if test_time is None else {"test_time": test_time}
+        self.card = self.session.card.card.model_copy(update=views)
+        self.blended: dict[str, None] = {}
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the file and of how it is used."""
+        total = blake2b(self.card.test_time.model_dump_json().encode(), digest_size=16)
+        # OpenVINO keeps the weights in a file beside
+        for path in (self.session.path, self.session.path.with_suffix(".bin")):
+            if path.is_file():
+                total.update(blake2b(path.read_bytes()).digest())
+        return total.hexdigest()
+
+    @property
+    def votes(self) -> int:
+        """How many views are averaged; what networks inside the file differ in cannot be seen."""
+        return len(views_of(self.card.test_time))
+
+    def cutting(self, size: Size) -> Cutting:
+        """How a large image of `size` is cut: as the card says."""
+        return cutting_of([self.card.tiles], torch.device("cpu"))
+
+    def __call__(self, image: ImageArray, *, spread: bool = False) -> Prediction:
+        """The prediction for an image [C, H, W] of any dtype and size; ShapeError on wrong channels.
+
+        spread: whether it shall know what views do not agree on.
+        """
+        card = self.card
+        converted = self._converted(image)
+        asked = self._asked(converted, Size(*image.shape[1:]), lambda box: converted[:, *box.slices], spread)
+        outputs = parted(predict_from_reader(**asked), card.network.objects, spread)
+        return Prediction(
+            image,
+            outputs.probabilities.argmax(axis=0).astype(np.uint8),
+            outputs.probabilities,
+            card.encoding,
+            outputs.borders,
+            outputs.distance,
+            card.objects.settings,
+            outputs.entropy,
+        )
+
+    def outputs_in_blocks(
+        self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
+    ) -> Iterator[tuple[Box, Outputs]]:
+        """What the file says of an image of any size, box by box, cut at multiples of `grid`.
+
+        finished: areas that need not come again. ShapeError on wrong channels.
+        """
+        wanted = replace(
+            image, channels=self.card.network.in_channels, read=self._converted_boxes(image), whole=None
+        )
+        asked = self._asked(wanted, image.size, wanted.read, spread)
+        for box, maps in predict_blocks(**asked, grid=grid, finished=finished):
+            yield box, parted(maps, self.card.network.objects, spread)
+
+    def _converted_boxes(self, image: LazyImage) -> Callable[[Box], ImageArray]:
+        self._converted(image.read(Box(0, 0, 1, 1)))  # refuses at once what would be refused later
+        return lambda box: self._converted(image.read(box))
+
+    def _converted(self, image: ImageArray) -> ImageArray:
+        """The image with the channels that the network wants; ShapeError if it cannot have them."""
+        converted = convert_channels(image, self.card.data.channels)
+        if len(converted) != self.card.network.in_channels:
+            raise ShapeError(
+                found=f"an image of {len(converted)} channel{'s' * (len(converted) > 1)}",
+                expected=f"{self.card.network.in_channels}, as in the images that the network was trained on",
+                fix="convert the image, or train on images like it",
+            )
+        return converted
+
+    def _asked(
+        self, image: ImageArray | LazyImage, size: Size, read: Callable[[Box], ImageArray], spread: bool
+    ) -> dict[str, Any]:
+        """What `tiling.run` is asked."""
+        card, facts = self.card, self.session.card
+        levels = None
+        if facts.levels:
+            scale = scale_of(image, card.normalisation)
+            levels = np.stack([scale.low, scale.high], axis=-1).astype(np.float32)[None]
+        network = _FileNetwork(self.session, levels)
+        return {
+            "model": network,
+            "read": lambda box: torch.from_numpy(np.array(read(box), np.float32)),
+            "size": size,
+            "halo": facts.halo,
+            "multiple": facts.multiple,
+            "tiles": card.tiles,
+            "device": torch.device("cpu"),
+            "activate": with_entropy(_as_they_are, card.network.num_classes) if spread else _as_they_are,
+            "test_time": card.test_time,
+            "on_blended": self.blended.setdefault,
+        }
+
+
+class _FileNetwork(nn.Module):
+    """The file as tiles see it: images [B, C, H, W] as they are -> its maps [B, N, H, W]."""
+
+    def __init__(self, session: Session, levels: NDArray[np.float32] | None) -> None:
+        super().__init__()
+        self.session, self.levels = session, levels
+        card = session.card
+        self.multiple, self.padded_to, self.slack = card.multiple, card.padded_to, card.slack
+
+    def forward(self, images: Tensor) -> Tensor:
+        card = self.session.card
+        if images.is_meta:  # asked for shapes alone
+            return images.new_empty(len(images), _maps(card), *images.shape[2:])
+        levels = None if self.levels is None else np.repeat(self.levels, len(images), axis=0)
+        found = self.session.outputs(images.numpy(), levels)
+        maps = [found[name] for name in card.outputs if name != MASK]
+        return torch.from_numpy(np.concatenate([each.reshape(_as_maps(each)) for each in maps], axis=1))
+
+
+def _as_maps(array: NDArray[Any]) -> tuple[int, ...]:
+    """[B, N, H, W] for an array [B, N, H, W] or [B, H, W]."""
+    return array.shape if array.ndim == 4 else (len(array), 1, *array.shape[1:])
+
+
+def _maps(card: FileCard) -> int:
+    """Maps that a file gives: one for each class, and what else was learnt."""
+    return card.card.network.num_classes + (card.card.network.objects != "classes")
+
+
+def _as_they_are(maps: Tensor) -> Tensor:
+    return maps

@@ -1,0 +1,111 @@
+"""Which images files, folders and globs name, and what their results are called."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+
+from uvala.errors import DataError, UvalaError, did_you_mean
+from uvala.images.lazy import find_images, is_image
+from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages
+
+__all__ = ["find_inputs"]
+
+
+def find_inputs(patterns: Sequence[str | Path], *, outside: Path | None = None) -> list[tuple[Source, Path]]:
+    """Each image of some files, folders and globs, with the relative path (no suffix) of its result.
+
+    A folder is searched with its sub-folders, whose names are kept; one that is a Zarr image is an image. A
+    multi-page TIFF gives an entry per page. outside: a folder of which nothing is meant, such as that of the
+    results. DataError for a name that matches nothing.
+    """
+    found: dict[Source, Path] = {}
+    apart = None if outside is None else outside.absolute()
+    for pattern in patterns:
+        for path, base in _expand(Path(pattern).expanduser()):
+            if apart and path.absolute().is_relative_to(apart):
+                continue
+            target = path.relative_to(base).with_suffix("")
+            for source in _pages(path):
+                page = "" if source.page is None else f"_{source.page:03d}"
+                found.setdefault(source, target.with_name(target.name + page))
+    return _distinct(found)
+
+
+def _expand(pattern: Path) -> list[tuple[Path, Path]]:
+    """Files that a path or a glob names, each with the folder that its result's path is relative to."""
+    if pattern.is_dir() and not is_image(pattern):
+        files = list(find_images(pattern))
+        if not files:
+            raise DataError(
+                found=f"{pattern}, a folder without images",
+                expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES))}",
+                fix="name the folder that holds the images",
+            )
+        return [(path, pattern) for path in files]
+    if pattern.exists():
+        named = pattern.absolute() if pattern.is_dir() else pattern  # a Zarr image may be called "."
+        return [(named, named.parent)]
+    fixed, matched = _matches(pattern)
+    if not matched:
+        near = [each.name for each in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
+        raise DataError(
+            found=f"no file, folder or pattern {pattern}",
+            expected="images to predict",
+            fix=did_you_mean(pattern.name, near) if 0 < len(near) < 1000 else "check the path",
+        )
+    # relative to what no wildcard touched: case1/a.png and case2/a.png stay apart
+    return [
+        (file, fixed) for path in matched for file, _ in (_expand(path) if path.is_dir() else [(path, fixed)])
+    ]
+
+
+def _matches(pattern: Path) -> tuple[Path, list[Path]]:
+    """The part of a pattern before its first wildcard, and the paths that the pattern names."""
+    parts = pattern.parts
+    wild = next((place for place, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    fixed = Path(*parts[:wild])
+    if wild == len(parts):
+        return fixed, []
+    return fixed, [Path(path) for path in sorted(glob(str(pattern), recursive=True))]
+
+
+def _pages(path: Path) -> list[Source]:
+    if path.suffix.lower() not in {".tif", ".tiff"}:
+        return [Source(path)]
+    try:
+        pages = count_pages(path)
+    except UvalaError:
+        return [Source(path)]  # reading it will say what is wrong
+    return [Source(path)] if pages < 2 else [Source(path, page) for page in range(pages)]
+
+
+def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
+    """The same, with longer names for results that would overwrite each other.
+
+    Files from several folders keep the part of their paths that differs (one/a, two/a); what then still has
+    the same name gets its suffix (a_png, a_tif), and at last a number.
+    """
+    often = Counter(found.values())
+    clashing = [source.path.resolve().parent for source, target in found.items() if often[target] > 1]
+    shared = Path(os.path.commonpath(clashing)) if clashing else Path()
+    longer = {
+        source: source.path.resolve().parent.relative_to(shared) / target.name
+        if often[target] > 1
+        else target
+        for source, target in found.items()
+    }
+    often = Counter(longer.values())
+    taken: set[Path] = set()
+    named = []
+    for source, target in longer.items():
+        if often[target] > 1:
+            target = target.with_name(f"{target.name}_{source.path.suffix[1:]}")
+        number, name = 1, target.name
+        while target in taken:
+            number += 1
+            target = target.with_name(f"{name}_{number}")
+        taken.add(target)
+        named.append((source, target))
+    return named

@@ -1,0 +1,202 @@
+"""An image of any size: predicted block by block into a stage on disk, and from there written to files.
+
+Memory holds some blocks, however large the image is. What is complete stays on disk, so that an interrupted
+prediction goes on where it was.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvala.arrays import Box, LabelMap, Size
+from uvala.files import storage_errors
+from uvala.images.boxes import LazyImage
+from uvala.images.display import class_colours, overlay
+from uvala.images.stage import Layer, Stage
+from uvala.images.write import write_rgb
+from uvala.instances.blocks import blocks_of
+from uvala.instances.decode import Maps
+from uvala.instances.label_file import LabelFile
+from uvala.instances.merge import objects_in_blocks
+from uvala.prediction.engine import ImagePredictor
+from uvala.prediction.layers import channel_names, layers_of, maps_of, needs_objects, values_of
+from uvala.prediction.overlap import WriteBehind
+from uvala.prediction.results import Form, Map, form_of, mask_map, write_map
+from uvala.prediction.wanted import Wanted
+from uvala.runs.card import Card
+
+__all__ = ["LargePrediction", "Watch", "bytes_in_memory"]
+
+Watch = Callable[[int, float], None]
+"""Hears how many pixels were predicted just now, and which share of the image is done."""
+
+_BEHIND = 2**27  # bytes of blocks that wait to be written
+_OVERLAY = 4096  # longest side of the overlay of a large image, pixels
+
+
+def bytes_in_memory(image: LazyImage, card: Card, wanted: Wanted) -> int:
+    """What predicting an image takes if it is held as a whole, about: it, its maps, what is made of them."""
+    logits = card.network.logits or card.network.num_classes
+    maps = 4 * (max(logits, card.network.num_classes) + wanted.uncertainty)
+    # the mean of networks, and what is written, are further copies; objects take labels, clumps and seeds
+    per_pixel = image.channels * image.dtype.itemsize + 3 * maps + 24 * needs_objects(card, wanted)
+    return image.size.height * image.size.width * per_pixel
+
+
+class LargePrediction:
+    """The prediction of one image, on its way to files below `out`, where its results are called `target`.
+
+    source: what tells the image from others, and from what it was before. It has a hidden folder beside its
+    mask until its files are complete.
+    """
+
+    def __init__(
+        self,
+        predictor: ImagePredictor,
+        image: LazyImage,
+        out: Path,
+        target: Path,
+        wanted: Wanted,
+        source: Mapping[str, Any],
+    ) -> None:
+        self.predictor, self.image, self.wanted = predictor, image, wanted
+        self.out, self.target = out, target
+        self.layers = layers_of(predictor, wanted)
+        self.folder = out / target.parent / f".{target.name}.stage"
+        self.source = source
+
+    @cached_property
+    def stage(self) -> Stage:
+        """What is known so far; begun anew where it was made in another way."""
+        cutting = self.predictor.cutting(self.image.size)
+        said = [self.predictor.identity, cutting.said, self.wanted.model_dump(mode="json"), self.source]
+        key = blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+        with storage_errors(self.folder):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+        return Stage.open(self.folder, self.image.size, self.layers, block=cutting.grid, key=key)
+
+    @property
+    def form(self) -> Form:
+        """What its files are."""
+        return form_of(self.wanted, self.image.facts, large=True)
+
+    @property
+    def numbers(self) -> Map:
+        """The numbers of its objects: 16 bits, or 32 if there are more than 65535."""
+        dtype = np.dtype(np.uint16 if self.count <= np.iinfo(np.uint16).max else np.int32)
+        return Map(
+            lambda box: self.labels[box.slices][None].astype(dtype),
+            self.image.size,
+            Layer(1, dtype),
+            discrete=True,
+        )
+
+    def predict(self, watch: Watch) -> None:
+        """Fill the stage with the blocks that it lacks."""
+        stage, size = self.stage, self.image.size
+        finished = stage.finished
+        pixels, seen = size.height * size.width, sum(box.height * box.width for box in finished)
+        if seen == pixels:
+            return
+        decoding = self.predictor.card.objects.settings
+        spread = "uncertainty" in self.layers and self.predictor.votes > 1
+        blocks = self.predictor.outputs_in_blocks(
+            self.image, grid=stage.block, finished=finished, spread=spread
+        )
+        with WriteBehind[None](_BEHIND) as writing:
+            for box, outputs in blocks:
+                values = values_of(outputs, self.layers, decoding)
+                weight = sum(each.nbytes for each in values.values())
+                for _ in writing.add(partial(stage.write, box, values), weight):
+                    pass
+                seen += box.height * box.width
+                watch(box.height * box.width, min(seen / pixels, 1.0))
+            for _ in writing.rest():
+                pass
+
+    def write(self) -> tuple[Path, tuple[int, ...]]:
+        """Write all files but those of objects; where the mask lies, and which classes it holds."""
+        form = self.form
+        seen: set[int] = set()
+        encoding = self.predictor.card.encoding
+        numbered = encoding.kind == "instances"
+        objects = (self._numbers, self.count) if numbered else None
+
+        def classes(box: Box) -> NDArray[np.uint8]:
+            found = self._layer("mask", box)[0]
+            written = self._numbers(box) > 0 if numbered else found
+            seen.update(np.flatnonzero(np.bincount(written.ravel())).tolist())
+            return found
+
+        mask = mask_map(encoding, self.image.size, classes, objects)
+        path = write_map(self.out / self.target, form, mask, self.image.facts)
+        for name in ("probabilities", "uncertainty"):
+            if name in self.layers:
+                layer = self.layers[name]
+                names = channel_names(encoding, name)[: layer.channels]
+                values = Map(partial(self._layer, name), self.image.size, layer, names)
+                form_of_maps = "tiff" if form == "png" else form
+                write_map(self.out / name / self.target, form_of_maps, values, self.image.facts)
+        if self.wanted.overlays:
+            self._write_overlay(self.out / "overlays" / self.target.parent / f"{self.target.name}.png")
+        return path, tuple(sorted(seen))
+
+    def close(self) -> None:
+        """Remove what lay between the network and the files."""
+        if "labels" in vars(self):
+            self.labels.__exit__(None, None, None)
+        self.stage.remove()
+
+    @cached_property
+    def labels(self) -> LabelFile:
+        """The objects of the image, as of `Prediction.objects`."""
+        names = [name for name in Maps._fields if name in self.layers]
+        labels = LabelFile(self.folder, self.image.size, block=self.stage.block)
+        return objects_in_blocks(
+            lambda box: maps_of({name: self._layer(name, box) for name in names}),
+            self.image.size,
+            self.predictor.card.objects.settings,
+            block=self.stage.block,
+            out=labels,
+        )
+
+    @cached_property
+    def count(self) -> int:
+        """How many objects there are; they are numbered 1 to that."""
+        blocks = blocks_of(self.image.size, self.stage.block)
+        return max((int(self.labels[box.slices].max()) for box in blocks), default=0)
+
+    def foreground(self, box: Box) -> NDArray[np.float32]:
+        """The probability of being an object at all, [height, width]."""
+        return self._layer("foreground", box)[0]
+
+    def _layer(self, name: str, box: Box) -> NDArray[Any]:
+        return self.stage.read(name, box)
+
+    def _numbers(self, box: Box) -> LabelMap:
+        return self.labels[box.slices]
+
+    def _write_overlay(self, path: Path) -> None:
+        """The overlay of the image as every n-th pixel of it shows it."""
+        size = self.image.size
+        step = math.ceil(max(size) / _OVERLAY)
+        small = Size(-(-size.height // step), -(-size.width // step))
+        image = np.empty((self.image.channels, *small), self.image.dtype)
+        mask = np.empty(small, np.uint8)
+        side = max(1, self.stage.block // step) * step
+        for top in range(0, size.height, side):
+            for left in range(0, size.width, side):
+                box = Box(top, left, min(top + side, size.height), min(left + side, size.width))
+                rows = slice(top // step, -(-box.bottom // step))
+                columns = slice(left // step, -(-box.right // step))
+                image[:, rows, columns] = self.image.read(box)[:, ::step, ::step]
+                mask[rows, columns] = self._layer("mask", box)[0, ::step, ::step]
+        classes = self.predictor.card.encoding.num_classes
+        write_rgb(path, overlay(image, mask, class_colours(classes)))

@@ -1,0 +1,117 @@
+"""The options of `uvala predict`, in this process."""
+
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from trainings import train_quickly
+from uvala.cli.main import main
+from uvala.runs.folder import RunFolder
+
+
+@pytest.fixture
+def uvala(monkeypatch, capsys):
+    """The command in this process: (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["uvala", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        captured = capsys.readouterr()
+        return exit.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def image(disc_data):
+    return disc_data / "images/00.png"
+
+
+@pytest.fixture(scope="module")
+def other_run(disc_data, tmp_path_factory):
+    return train_quickly(disc_data, tmp_path_factory.mktemp("runs") / "other", steps=8, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--memory", "lots"], "found memory 'lots'; expected an amount such as 2GB"),
+        (["--memory", "1MB"], "found 1 MB to predict in"),
+        (["--format", "jpeg"], "format"),
+        (["--precision", "int8"], "precision"),
+        (["--objects", "csvs"], "did you mean 'csv'"),
+        (["--backend", "openvine"], "did you mean 'openvino'"),
+        (["--with", "nowhere"], "no folder nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_one_sentence_and_leaves_nothing(uvala, disc_run, image, tmp_path, options, words):
+    code, _, error = uvala("predict", disc_run.path, image, "--out", tmp_path / "out", *options)
+    assert code == 2
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_resume_tells_what_was_there(uvala, disc_run, image, tmp_path):
+    words = ["predict", disc_run.path, image, "--out", tmp_path / "out"]
+    uvala(*words)
+    code, _, error = uvala(*words)
+    assert code == 2
+    assert "go on with these by --resume" in error
+    code, text, _ = uvala(*words, "--resume")
+    assert code == 0
+    assert "1 of them from before" in " ".join(text.split())
+
+
+def test_tiff_masks_hold_the_values_of_the_png(uvala, disc_run, image, tmp_path):
+    for form in ("png", "tiff"):
+        uvala("predict", disc_run.path, image, "--out", tmp_path / form, "--format", form)
+    values = tifffile.imread(tmp_path / "tiff/00.tif")
+    np.testing.assert_array_equal(values, np.array(Image.open(tmp_path / "png/00.png")))
+
+
+class TestSeveralRuns:
+    """Runs are averaged as folds are."""
+
+    def probabilities(self, uvala, out, *words):
+        code, _, error = uvala("predict", *words, "--out", out, "--probabilities", "--uncertainty")
+        assert code == 0, error
+        return tifffile.imread(out / "probabilities/00.tif")
+
+    def test_give_the_mean(self, uvala, disc_run, other_run, image, tmp_path):
+        one = self.probabilities(uvala, tmp_path / "one", disc_run.path, image)
+        two = self.probabilities(uvala, tmp_path / "two", other_run.path, image)
+        both = self.probabilities(uvala, tmp_path / "both", disc_run.path, image, "--with", other_run.path)
+        np.testing.assert_allclose(both, (one + two) / 2, atol=1e-6)
+
+    def test_tell_where_they_disagree(self, uvala, disc_run, other_run, image, tmp_path):
+        self.probabilities(uvala, tmp_path / "out", disc_run.path, image, "--with", other_run.path)
+        entropy, disagreement = tifffile.imread(tmp_path / "out/uncertainty/00.tif")
+        assert (disagreement <= entropy + 1e-6).all()
+        assert disagreement.max() > 0
+
+    def test_of_other_classes_are_refused(self, uvala, disc_run, image, tmp_path):
+        card = disc_run.card
+        renamed = [entry.model_copy(update={"name": f"my {entry.name}"}) for entry in card.encoding.classes]
+        encoding = card.encoding.model_copy(update={"classes": tuple(renamed)})
+        (tmp_path / "run").mkdir()
+        RunFolder(tmp_path / "run").write_card(card.model_copy(update={"encoding": encoding}))
+        code, _, error = uvala(
+            "predict", disc_run.path, image, "--out", tmp_path / "out", "--with", tmp_path / "run"
+        )
+        assert code == 2
+        assert "a network for 1 channels and the classes my" in error
+
+
+def test_an_exported_file_takes_no_options_of_runs(uvala, image, tmp_path):
+    (tmp_path / "model.onnx").touch()
+    code, _, error = uvala(
+        "predict", tmp_path / "model.onnx", image, "--out", tmp_path / "out", "--memory", "2GB"
+    )
+    assert code == 2
+    assert "--with, --memory or --backend for model.onnx" in error

@@ -1,0 +1,85 @@
+"""What computes a network, and in how much memory."""
+
+import pytest
+from numpy.testing import assert_allclose
+
+import uvala
+from drawn import discs
+from uvala.arrays import Size
+from uvala.errors import ConfigError, UnknownNameError
+from uvala.prediction.execution import parse_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2GB", 2_000_000_000),
+        ("500MB", 500_000_000),
+        ("1.5g", 1_500_000_000),
+        (" 3 gb", 3_000_000_000),
+        ("1GiB", 2**30),
+        ("700000000", 700_000_000),
+    ],
+)
+def test_memory_is_read_as_people_write_it(text, expected):
+    assert parse_memory(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1GB", "0", "1e9", "GB", "inf"])
+def test_what_is_no_memory_is_refused(text):
+    with pytest.raises(ConfigError, match="such as 2GB"):
+        parse_memory(text)
+
+
+def test_less_memory_than_a_tile_needs_is_refused_before_the_first_image(disc_run):
+    loaded = uvala.load_run(disc_run.path, device="cpu", memory=2_000_000)
+    with pytest.raises(ConfigError, match="found 2 MB to predict in, which leave"):
+        _ = loaded.predictor
+
+
+class TestTiles:
+    def tiles(self, run, memory, large=None):
+        predictor = uvala.load_run(run.path, device="cpu", memory=memory).predictor
+        return predictor.execution.tiles(predictor.used[0], large)
+
+    def test_are_smaller_in_less_memory(self, disc_run):
+        sides = [self.tiles(disc_run, memory).size for memory in (60_000_000, 200_000_000, 2_000_000_000)]
+        assert sides == sorted(sides)
+        assert sides[0] < sides[-1]
+
+    def test_are_those_of_the_card_where_nobody_says_anything(self, disc_run):
+        assert self.tiles(disc_run, None) == disc_run.card.tiles
+
+    def test_of_large_images_are_whole_blocks(self, disc_run):
+        for memory in (60_000_000, 200_000_000, None):
+            predictor = uvala.load_run(disc_run.path, device="cpu", memory=memory).predictor
+            size = Size(30000, 40000)
+            grid = predictor.cutting(size).grid
+            assert predictor.execution.tiles(predictor.used[0], size).size % grid == 0
+            assert grid & (grid - 1) == 0
+
+    def test_decide_no_number(self, disc_run):
+        image = discs(size=(300, 400), seed=3)[0]
+        probabilities = [
+            uvala.load_run(disc_run.path, device="cpu", memory=memory).predict(image).probabilities
+            for memory in (None, 60_000_000)
+        ]
+        assert_allclose(*probabilities, atol=1e-6)
+
+
+class TestBackend:
+    def test_gives_the_numbers_of_torch(self, disc_run):
+        pytest.importorskip("onnxruntime", reason="an extra")
+        image = discs(size=(90, 70), seed=3)[0]
+        other = uvala.load_run(disc_run.path, device="cpu", backend="onnxruntime").predict(image)
+        assert_allclose(other.probabilities, disc_run.predict(image).probabilities, atol=1e-4)
+
+    def test_auto_does_not_search_long_for_little(self, disc_run):
+        predictor = uvala.load_run(disc_run.path, device="cpu", backend="auto").predictor
+        predictor.expect(0.01)
+        assert predictor.execution.backend_of(predictor.used[0]) == "torch"
+
+    def test_of_no_known_name_is_refused_with_the_nearest(self, disc_run):
+        loaded = uvala.load_run(disc_run.path, device="cpu", backend="onnxruntim")
+        with pytest.raises(UnknownNameError, match="did you mean 'onnxruntime'"):
+            _ = loaded.predictor

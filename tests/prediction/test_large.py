@@ -1,0 +1,228 @@
+"""Images that are predicted block by block."""
+
+import csv
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+from predictions import cut_small, images_are_large, killed_while_predicting, write_image
+from uvala.api.predicting import predict_paths
+from uvala.data.masks import ClassEntry, MaskEncoding
+from uvala.errors import ImageError
+from uvala.images.lazy import open_image
+from uvala.prediction.folder import Failure, find_inputs, predict_files
+from uvala.prediction.wanted import Wanted
+from uvala.tiling.test_time_config import TestTimeConfig
+
+SIZE = (150, 210)
+EVERYTHING = Wanted(
+    probabilities=True,
+    uncertainty=True,
+    precision="float32",
+    overlays=True,
+    objects=("labels", "geojson", "csv"),
+)
+
+
+@pytest.fixture(scope="module")
+def predictor(disc_run):
+    return cut_small(disc_run.path)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory) -> Path:
+    return write_image(tmp_path_factory.mktemp("large") / "big.npy", SIZE)
+
+
+@pytest.fixture(scope="module")
+def in_memory(predictor, image):
+    return predictor(np.load(image)[None])
+
+
+def predict_large(predictor, image, out, wanted, **options):
+    with images_are_large():
+        (result,) = predict_files(predictor, find_inputs([image]), out, wanted=wanted, **options)
+    return result
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder of predictions, but for its record, which has times."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".jsonl"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def out(predictor, image, tmp_path_factory):
+    """A folder with everything that can be written of the image."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    with images_are_large():
+        (result,), _ = predict_paths(predictor, [image], out, EVERYTHING)
+    assert result.classes == (0, 1)
+    return out
+
+
+class TestFiles:
+    """What is written of a large image is what is written of the same image in memory."""
+
+    def test_masks(self, out, in_memory):
+        assert_array_equal(tifffile.imread(out / "big.tif"), in_memory.encoded)
+
+    def test_probabilities(self, out, in_memory):
+        assert_allclose(tifffile.imread(out / "probabilities/big.tif"), in_memory.probabilities, atol=1e-6)
+
+    def test_uncertainty(self, out, in_memory):
+        assert_allclose(tifffile.imread(out / "uncertainty/big.tif"), in_memory.uncertainty, atol=1e-5)
+
+    def test_objects(self, out, in_memory):
+        assert_array_equal(tifffile.imread(out / "objects/big.tif"), in_memory.objects)
+
+    def test_measurements(self, predictor, image, out, tmp_path):
+        list(predict_files(predictor, find_inputs([image]), tmp_path, wanted=EVERYTHING))
+        large, small = (
+            list(csv.DictReader((folder / "objects/big.csv").read_text().splitlines()))
+            for folder in (out, tmp_path)
+        )
+        assert large[0].keys() == small[0].keys()
+        for one, other in zip(large, small, strict=True):
+            for name in ("label", "area_px", "top", "left", "intensity_mean"):
+                assert one[name] == other[name]
+            assert float(one["score"]) == pytest.approx(float(other["score"]), abs=1e-6)
+
+    def test_overlays(self, out, in_memory):
+        assert_array_equal(np.array(Image.open(out / "overlays/big.png")), in_memory.overlay())
+
+    def test_nothing_else_is_left(self, out):
+        assert [path for path in out.rglob(".*")] == []
+
+
+@pytest.mark.parametrize("form", ["png", "tiff", "zarr"])
+def test_masks_of_all_forms_hold_the_same(predictor, image, in_memory, tmp_path, form):
+    result = predict_large(predictor, image, tmp_path, Wanted(format=form))
+    read = {
+        "png": lambda path: np.array(Image.open(path)),
+        "tiff": tifffile.imread,
+        "zarr": lambda path: zarr.open_group(path, mode="r")["0"][:],
+    }[form]
+    assert_array_equal(read(result.mask), in_memory.encoded)
+
+
+@pytest.mark.parametrize(
+    ("precision", "off"), [("uint8", 0.502 / 255), ("float16", 5e-4), ("auto", 0.502 / 255)]
+)
+def test_probabilities_may_be_stored_in_few_bits(predictor, image, in_memory, tmp_path, precision, off):
+    wanted = Wanted(format="zarr", probabilities=True, precision=precision)
+    predict_large(predictor, image, tmp_path, wanted)
+    stored = zarr.open_group(tmp_path / "probabilities/big.zarr", mode="r")["0"][:]
+    expected = in_memory.probabilities * (255 if stored.dtype == np.uint8 else 1)
+    assert_allclose(stored, expected, rtol=0, atol=off * (255 if stored.dtype == np.uint8 else 1))
+
+
+@pytest.mark.parametrize("kind", ["colours", "instances"])
+def test_masks_are_spelt_as_those_trained_on(predictor, image, in_memory, tmp_path, kind):
+    card = predictor.card
+    values = ((0x102030,), (0xFFEEDD,)) if kind == "colours" else ((0,), (1,))
+    classes = tuple(ClassEntry(name=str(index), values=each) for index, each in enumerate(values))
+    encoding = MaskEncoding(kind=kind, classes=classes, dtype="uint8" if kind == "colours" else "uint16")
+    predictor.card = card.model_copy(update={"encoding": encoding})
+    try:
+        result = predict_large(predictor, image, tmp_path, Wanted())
+    finally:
+        predictor.card = card
+    objects = in_memory.objects if kind == "instances" else None
+    assert_array_equal(tifffile.imread(result.mask), encoding.encode(in_memory.mask, objects))
+
+
+def test_views_that_disagree_are_told(disc_run, image, tmp_path):
+    predictor = cut_small(disc_run.path)
+    predictor.card = predictor.card.model_copy(update={"test_time": TestTimeConfig(flip_horizontal=True)})
+    predict_large(predictor, image, tmp_path, Wanted(uncertainty=True, precision="float32"))
+    expected = predictor(np.load(image)[None], spread=True)
+    entropy, disagreement = tifffile.imread(tmp_path / "uncertainty/big.tif")
+    assert_allclose(entropy, expected.uncertainty, rtol=0, atol=1e-5)
+    assert_allclose(disagreement, expected.disagreement, rtol=0, atol=1e-5)
+
+
+class TestInterrupted:
+    """A prediction that was stopped goes on where it was, and its files are those of one that was not."""
+
+    def interrupt(self, predictor, image, out, blocks):
+        def watch(pixels, share):
+            seen.append(pixels)
+            if len(seen) == blocks:
+                raise KeyboardInterrupt
+
+        seen = []
+        with images_are_large(), pytest.raises(KeyboardInterrupt):
+            predict_paths(predictor, [image], out, EVERYTHING, watch=watch)
+
+    def resume(self, predictor, image, out):
+        pixels = []
+        with images_are_large():
+            outputs, failures = predict_paths(
+                predictor,
+                [image],
+                out,
+                EVERYTHING,
+                resume=True,
+                watch=lambda more, share: pixels.append(more),
+            )
+        assert len(outputs) == 1
+        assert not failures
+        return sum(pixels)
+
+    @pytest.mark.parametrize("blocks", [1, 7])
+    def test_by_an_exception(self, predictor, image, out, tmp_path, blocks):
+        self.interrupt(predictor, image, tmp_path / "out", blocks)
+        predicted = self.resume(predictor, image, tmp_path / "out")
+        assert predicted < SIZE[0] * SIZE[1] or blocks == 1
+        assert contents(tmp_path / "out") == contents(out)
+
+    def test_by_a_kill(self, disc_run, predictor, image, out, tmp_path):
+        assert killed_while_predicting(disc_run.path, image, tmp_path / "out", EVERYTHING, blocks=5)
+        assert self.resume(predictor, image, tmp_path / "out") < SIZE[0] * SIZE[1]
+        assert contents(tmp_path / "out") == contents(out)
+
+    def test_while_files_are_written(self, predictor, image, out, tmp_path, monkeypatch):
+        def cut(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("uvala.prediction.large.LargePrediction._write_overlay", cut)
+            with images_are_large(), pytest.raises(KeyboardInterrupt):
+                predict_paths(predictor, [image], tmp_path / "out", EVERYTHING)
+        assert self.resume(predictor, image, tmp_path / "out") == 0
+        assert contents(tmp_path / "out") == contents(out)
+
+    def test_of_an_image_that_changed_since_begins_anew(self, predictor, image, tmp_path):
+        copy = tmp_path / "big.npy"
+        copy.write_bytes(image.read_bytes())
+        self.interrupt(predictor, copy, tmp_path / "out", 4)
+        write_image(copy, SIZE, seed=5)
+        assert self.resume(predictor, copy, tmp_path / "out") == SIZE[0] * SIZE[1]
+
+
+def test_an_image_with_other_channels_is_passed_over(predictor, tmp_path):
+    np.save(tmp_path / "colour.npy", np.zeros((90, 90, 3), np.uint8))
+    result = predict_large(predictor, tmp_path / "colour.npy", tmp_path / "out", Wanted())
+    assert isinstance(result, Failure)
+    assert "an image of 3 channels; expected 1" in str(result.error)
+
+
+def test_damage_that_shows_while_reading_is_told_of_the_file(predictor, tmp_path, monkeypatch):
+    path = tmp_path / "cut.tif"
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300), np.uint8)
+    tifffile.imwrite(path, noise, tile=(64, 64), compression="deflate")
+    content = bytearray(path.read_bytes())
+    content[40000:45000] = bytes(5000)
+    path.write_bytes(content)
+    monkeypatch.setattr("uvala.prediction.folder.open_image", partial(open_image, at_once=0))
+    result = predict_large(predictor, path, tmp_path / "out", Wanted())
+    assert isinstance(result, Failure)
+    assert isinstance(result.error, ImageError)
+    assert "cut.tif" in str(result.error)
