@@ -6,11 +6,11 @@ import torch
 from drawn import write_discs
 from machines import SLOW_CPU, TWO_CORES
 from uvala.data.dataset import read_dataset
-from uvala.errors import ConfigError
+from uvala.errors import BudgetError, ConfigError
 from uvala.models.catalog import create_model, model_config
 from uvala.plan.budget import Clock
 from uvala.plan.planner import make_plan
-from uvala.plan.probe import check_batch
+from uvala.plan.probe import StepCost, check_batch
 from uvala.plan.schema import Plan, plan_values, read_plan, write_plan
 
 CPU = torch.device("cpu")
@@ -74,6 +74,21 @@ class TestPlan:
     def test_an_impossible_setting_is_refused(self, dataset, settings, words):
         with pytest.raises(ConfigError, match=words):
             plan_for(dataset, **settings)
+
+
+def test_a_budget_without_time_for_steps_is_refused_with_what_would_do(dataset):
+    def slow(candidate, seconds):
+        return StepCost(20.0)
+
+    with pytest.raises(BudgetError, match=r"a step takes 20 s.*give 3 min \d+ s or more"):
+        make_plan(
+            dataset,
+            dataset.samples,
+            settings={"model.name": "pytorch_unet"},
+            clock=Clock(30.0),
+            device=CPU,
+            probe=slow,
+        )
 
 
 def test_images_of_very_different_brightness_are_scaled_one_by_one(tmp_path):

@@ -194,6 +194,11 @@ class TestLittleToShow:
         assert "Only one image was scored: the one above." in page.words
         assert "rough estimate" in page.words
 
+    def test_of_two_images_none_is_called_the_worst(self, look, make, make_case):
+        first, second = make_case("a.png"), make_case("b.png")
+        page = look(make([first, second], worst=[first], typical=[first, second]))
+        assert "Too few images were scored to tell the worst of them from the others." in page.words
+
     def test_an_image_without_labels_has_a_dash_for_a_score(self, look, make, make_case):
         case = make_case("void.png")
         void = replace(case, truth=np.full_like(case.truth, 255))

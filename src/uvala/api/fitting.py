@@ -15,6 +15,7 @@ from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
 from uvala.log import EventLog
 from uvala.plan.budget import Clock
+from uvala.plan.schema import LengthConfig
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder
 from uvala.tiling.tta import views_of
@@ -34,6 +35,8 @@ _UNFORESEEN = 0.003
 # every measure of an image beside its prediction: 0.4 to 1.4 microseconds a pixel as measured, outlines,
 # objects and thresholds of membranes included
 _SECONDS_PER_SCORED_PIXEL = 1e-6
+# below which a network is as good as untrained
+_FEW_STEPS = 10
 
 
 def fit(
@@ -96,11 +99,14 @@ def _fit(
     )
     call_followers(world, run, resume=progress is not None)
     training = Training(job, resume=progress is not None)
+    began_at = progress.step if progress else 0
     ended = training.run(lambda: stop.asked)
     reached = training.progress
     brief = progress is not None or not ended
     finish = Finish(run, dataset, device, clock, log, stop, brief=brief, ended=ended, page=page)
     finish.write_training(reached, finished=False)
+    if ended and (few := _too_few(plan.length, reached.step, since=began_at)):
+        log("warning", text=few)
     if not ended:
         log("warning", text=f"stopped at step {reached.step}; uvala train --resume {run.path} goes on")
     finish.tune(decided_by, len(scored))
@@ -108,6 +114,20 @@ def _fit(
     finish.write_training(reached, finished=ended)
     finish.end(scores, data=reached.data_share, steps_per_second=reached.steps_per_second)
     return Run(run, str(device))
+
+
+def _too_few(length: LengthConfig, steps: int, *, since: int) -> str:
+    """That a time was too short to learn anything in, in words; empty if it was not."""
+    if length.steps is not None or length.epochs is not None:
+        return ""
+    if steps == since:
+        return "no step was trained: reading and scoring take all of the time; give more of it"
+    if steps < _FEW_STEPS:
+        what = "a step" if steps == 1 else f"{steps} steps"
+        return (
+            f"there was time for no more than {what}: the network has learnt next to nothing; give more time"
+        )
+    return ""
 
 
 def _rejoined(card: Card, progress: Progress | None) -> float | None:

@@ -12,8 +12,9 @@ from uvala.data.fingerprint import SECONDS, take_fingerprint
 from uvala.data.sample import Sample
 from uvala.data.target_config import TargetConfig
 from uvala.data.targets import require_objects
-from uvala.errors import ConfigError
-from uvala.plan.budget import Clock
+from uvala.data.wording import count
+from uvala.errors import BudgetError, ConfigError
+from uvala.plan.budget import Clock, format_duration
 from uvala.plan.choices import Choices
 from uvala.plan.decisions.advice import advice
 from uvala.plan.decisions.augmentation import choose_directions, choose_strength
@@ -29,11 +30,14 @@ from uvala.plan.prices import Prices
 from uvala.plan.probe import Probe, measure_step
 from uvala.plan.schema import Plan
 from uvala.plan.situation import Situation
+from uvala.plan.work import Candidate
 
 __all__ = ["fingerprint", "make_plan"]
 
 _PROBE_SHARE = 0.05  # of a budget, at most, goes to measuring
 _PROBE_SECONDS = 15.0  # and no more than this; a trial of torch.compile comes on top
+_MOST_OF_THE_REST = 0.5  # of the time that is left when it begins, above which a step is too long
+_STEPS_AT_LEAST = 10  # what to give time for instead
 _LOOK_SHARE = 0.02  # of a budget, at most, goes to looking at pairs of image and mask
 
 
@@ -80,6 +84,8 @@ def make_plan(
     )
     prices = _prices(case, probe or _measure_on(device, choices.base))
     _decide(choices, case, prices, dataset)
+    if prices is not None:
+        _require_time(candidate_of(choices, case), prices, clock, told=choices)
     for line in (*(prices.evidence if prices else ()), *advice(choices, case)):
         tell(line)
     return choices.plan(), choices.reasons
@@ -138,6 +144,26 @@ def _steps(choices: Choices, case: Situation, prices: Prices | None) -> float | 
     if prices is None:
         return None
     return max(1.0, expected_steps(candidate_of(choices, case), case, prices))
+
+
+def _require_time(candidate: Candidate, prices: Prices, clock: Clock, *, told: Choices) -> None:
+    """BudgetError where a step takes so long that hardly any is done before the time is up."""
+    if told["length.steps"] is not None or told["length.epochs"] is not None:
+        return
+    seconds = prices.seconds(candidate)
+    if seconds <= clock.remaining * _MOST_OF_THE_REST:
+        return
+    wanted = clock.elapsed + _STEPS_AT_LEAST * seconds
+    if not math.isfinite(wanted):
+        return
+    budget, left = (format_duration(max(0.0, each)) for each in (clock.budget or 0.0, clock.remaining))
+    patches = f"{count(candidate.batch, 'patch', 'patches')} of {candidate.patch} pixels"
+    step = f"a step takes {format_duration(seconds)} on this machine"
+    raise BudgetError(
+        found=f"a budget of {budget}, of which {left} are left; of {candidate.name} with {patches}, {step}",
+        expected=f"time for {_STEPS_AT_LEAST} steps or more",
+        fix=f"give {format_duration(wanted)} or more, or a smaller network, smaller patches or fewer of them",
+    )
 
 
 def _check_counts(plan: Plan, dataset: Dataset) -> None:

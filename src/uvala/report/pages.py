@@ -234,6 +234,8 @@ def _worst_words(data: ReportData, cases: Mapping[str, Sequence[Any]]) -> str:
         return "No image was scored, so there is nothing to show here yet."
     if images == 1 and cases["top"]:
         return "Only one image was scored: the one above."
+    if cases["top"]:
+        return "Too few images were scored to tell the worst of them from the others."
     return "No pictures of the scored images were kept."
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from uvala.data.dataset import Dataset
 from uvala.data.sample import Sample
+from uvala.errors import ConfigError
 from uvala.log import EventLog
 from uvala.plan.budget import Clock
 from uvala.plan.schema import LengthConfig, Plan
@@ -63,10 +64,15 @@ def make_pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:
 
 
 def steps_of(length: LengthConfig, steps_per_epoch: int) -> int | None:
-    """Steps of a training of that length; None: the time decides."""
+    """Steps of a training of that length; None: the time decides. ConfigError if it has none."""
     if length.steps is not None:
         return length.steps
     if length.epochs is not None:
         return max(1, round(length.epochs * steps_per_epoch))
-    assert length.budget is not None, "the planner gives every training a length"
+    if length.budget is None:
+        raise ConfigError(
+            found="a plan without a length",
+            expected="length.budget, length.steps or length.epochs in plan.toml",
+            fix="take plan.toml from a copy of the run, or write one of them into it",
+        )
     return None
