@@ -49,7 +49,7 @@ def test_trains_a_step_and_predicts(name, isbi, awkward, tmp_path):
     prediction = run.predict(awkward)
     assert prediction.mask.shape == EXTENT
     assert set(np.unique(prediction.mask)) <= set(range(run.card.network.num_classes))
-    if run.card.network.halo is not None:
+    if not run.predictor.blended:
         run.predictor.card = with_tiles(run.card, whole_below=awkward.size)
         whole = run.predict(awkward)
         np.testing.assert_allclose(prediction.probabilities, whole.probabilities, rtol=0, atol=1e-6)
