@@ -30,13 +30,16 @@ from uvala.plan.prices import Prices
 from uvala.plan.probe import Probe, measure_step
 from uvala.plan.schema import Plan
 from uvala.plan.situation import Situation
-from uvala.plan.work import Candidate
+from uvala.plan.work import Candidate, work_of
 
 __all__ = ["fingerprint", "make_plan"]
 
 _PROBE_SHARE = 0.05  # of a budget, at most, goes to measuring
 _PROBE_SECONDS = 15.0  # and no more than this; a trial of torch.compile comes on top
 _MOST_OF_THE_REST = 0.5  # of the time that is left when it begins, above which a step is too long
+_HEAVY = (
+    5e9  # multiply-adds forward: a tenth of a second, and with the way back three times that, on two cores
+)
 _STEPS_AT_LEAST = 10  # what to give time for instead
 _LOOK_SHARE = 0.02  # of a budget, at most, goes to looking at pairs of image and mask
 
@@ -150,6 +153,8 @@ def _require_time(candidate: Candidate, prices: Prices, clock: Clock, *, told: C
     """BudgetError where a step takes so long that hardly any is done before the time is up."""
     if told["length.steps"] is not None or told["length.epochs"] is not None:
         return
+    if candidate.batch * work_of(candidate).multiply_adds < _HEAVY:
+        return  # so little work takes long only while something else holds the machine
     seconds = prices.seconds(candidate)
     if seconds <= clock.remaining * _MOST_OF_THE_REST:
         return
