@@ -1,12 +1,12 @@
 """A run and an image make a prediction."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,7 +38,17 @@ from uvala.runs.inference import Outputs, output_blocks
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import views_of
 
-__all__ = ["ImagePredictor", "Prediction", "Predictor", "as_channels_first", "uses_learnt_maps"]
+__all__ = [
+    "ImagePredictor",
+    "Prediction",
+    "Predictor",
+    "as_channels_first",
+    "prediction_of",
+    "require_channels",
+    "uses_learnt_maps",
+]
+
+Channels = TypeVar("Channels", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -231,7 +241,7 @@ class Predictor:
         spread: whether it shall know what views and networks do not agree on.
         """
         card = self.card
-        converted = self._require_channels(convert_channels(image, card.data.channels))
+        converted = require_channels(convert_channels(image, card.data.channels), card)
         members = [self.execution.prepared(member) for member in self.used]
         outputs = mean_outputs(
             [
@@ -241,16 +251,7 @@ class Predictor:
                 for member in members
             ]
         )
-        return Prediction(
-            image,
-            outputs.probabilities.argmax(axis=0).astype(np.uint8),
-            outputs.probabilities,
-            card.encoding,
-            outputs.borders,
-            outputs.distance,
-            card.objects.settings,
-            outputs.entropy,
-        )
+        return prediction_of(image, outputs, card)
 
     def outputs_in_blocks(
         self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
@@ -283,24 +284,39 @@ class Predictor:
         """The image with the channels that the network wants."""
         wanted, read = self.card.data.channels, image.read
         if wanted is None or image.channels == wanted:
-            self._require_channels(range(image.channels))
+            require_channels(range(image.channels), self.card)
             return image
         one = convert_channels(read(Box(0, 0, 1, 1)), wanted)
-        self._require_channels(one)
+        require_channels(one, self.card)
         whole = None if image.whole is None else convert_channels(image.whole, wanted)
         return replace(
             image, channels=wanted, read=lambda box: convert_channels(read(box), wanted), whole=whole
         )
 
-    def _require_channels(self, channels: Any) -> Any:
-        """What has as many channels as the network wants, a place each; ShapeError otherwise."""
-        if len(channels) != self.card.network.in_channels:
-            raise ShapeError(
-                found=f"an image of {len(channels)} channel{'s' * (len(channels) > 1)}",
-                expected=f"{self.card.network.in_channels}, as in the images that the network was trained on",
-                fix="convert the image, or train on images like it",
-            )
-        return channels
+
+def prediction_of(image: ImageArray, outputs: Outputs, card: Card) -> Prediction:
+    """What networks say of an image [C, H, W], as the card tells how to use it."""
+    return Prediction(
+        image,
+        outputs.probabilities.argmax(axis=0).astype(np.uint8),
+        outputs.probabilities,
+        card.encoding,
+        outputs.borders,
+        outputs.distance,
+        card.objects.settings,
+        outputs.entropy,
+    )
+
+
+def require_channels(channels: Channels, card: Card) -> Channels:
+    """What has as many channels as the network wants, a place each; ShapeError otherwise."""
+    if len(channels) != card.network.in_channels:
+        raise ShapeError(
+            found=f"an image of {len(channels)} channel{'s' * (len(channels) > 1)}",
+            expected=f"{card.network.in_channels}, as in the images that the network was trained on",
+            fix="convert the image, or train on images like it",
+        )
+    return channels
 
 
 def uses_learnt_maps(decoding: ObjectConfig) -> bool:

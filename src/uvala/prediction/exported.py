@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from uvala.arrays import Box, ImageArray, Size
 from uvala.data.dataset import convert_channels
 from uvala.data.normalise import scale_of
-from uvala.errors import ShapeError
 from uvala.images.lazy import LazyImage
-from uvala.prediction.engine import Prediction
+from uvala.prediction.engine import Prediction, prediction_of, require_channels
 from uvala.prediction.execution import Cutting, cutting_of
 from uvala.prediction.file_card import MASK, FileCard
 from uvala.prediction.session import Session, open_session
@@ -78,16 +77,7 @@ class ExportedPredictor:
         converted = self._converted(image)
         asked = self._asked(converted, Size(*image.shape[1:]), lambda box: converted[:, *box.slices], spread)
         outputs = parted(predict_from_reader(**asked), card.network.objects, spread)
-        return Prediction(
-            image,
-            outputs.probabilities.argmax(axis=0).astype(np.uint8),
-            outputs.probabilities,
-            card.encoding,
-            outputs.borders,
-            outputs.distance,
-            card.objects.settings,
-            outputs.entropy,
-        )
+        return prediction_of(image, outputs, card)
 
     def outputs_in_blocks(
         self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
@@ -109,14 +99,7 @@ class ExportedPredictor:
 
     def _converted(self, image: ImageArray) -> ImageArray:
         """The image with the channels that the network wants; ShapeError if it cannot have them."""
-        converted = convert_channels(image, self.card.data.channels)
-        if len(converted) != self.card.network.in_channels:
-            raise ShapeError(
-                found=f"an image of {len(converted)} channel{'s' * (len(converted) > 1)}",
-                expected=f"{self.card.network.in_channels}, as in the images that the network was trained on",
-                fix="convert the image, or train on images like it",
-            )
-        return converted
+        return require_channels(convert_channels(image, self.card.data.channels), self.card)
 
     def _asked(
         self, image: ImageArray | LazyImage, size: Size, read: Callable[[Box], ImageArray], spread: bool
