@@ -58,11 +58,11 @@ class TestInitialisation:
         assert out.shape == (1, 512, 12, 12)
         assert out.square().mean().item() == pytest.approx(1.0, abs=0.2)
 
-    def test_untrained_head_gives_no_class_a_start(self):
+    @pytest.mark.parametrize("kernel_size", [1, 3])
+    def test_logits_begin_as_strong_as_the_features(self, kernel_size):
         torch.manual_seed(0)
-        probabilities = head(32, 4)(torch.randn(1, 32, 16, 16)).softmax(dim=1)
-        assert probabilities.min() > 0.2
-        assert probabilities.max() < 0.3
+        logits = head(64, 11, kernel_size=kernel_size)(torch.randn(1, 64, 32, 32))
+        assert logits.square().mean().item() == pytest.approx(1.0, abs=0.3)
 
 
 def test_bilinear_up_reduces_channels_as_well_before_as_after_the_interpolation():

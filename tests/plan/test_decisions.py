@@ -191,6 +191,18 @@ class TestResolution:
         assert depths[0][0].model.options["depth"] < depths[1][0].model.options["depth"]
 
 
+class TestShortcuts:
+    def test_are_for_masks_of_classes(self, classes, objects, membranes):
+        plan, reasons = classes.plan()
+        assert plan.model.options["residual"]
+        assert "shortcuts" in reasons["model.options.residual"]
+        for others in (objects, membranes):
+            assert not others.plan()[0].model.options.get("residual")
+
+    def test_are_left_out_on_request(self, classes):
+        assert not classes.plan(**{"model.options.residual": False})[0].model.options["residual"]
+
+
 class TestBatch:
     def test_is_smaller_where_steps_would_be_few(self, classes):
         plan, reasons = classes.plan(SLOW_CPU, 60)

@@ -44,7 +44,6 @@ GROUPS = (
     8  # of a group norm, fewer where the channels do not divide; 32 (Wu & He 2018) would leave 1 channel each
 )
 LEAK = 0.01  # nnU-Net's, and torch's default
-HEAD_SCALE = 0.01  # logits start at a few hundredths: near-uniform, so that no class has a head start
 
 
 def pad_to_multiple(
@@ -248,9 +247,10 @@ def stretched_up(in_channels: int, out_channels: int) -> nn.Upsample:
 
 
 def head(in_channels: int, num_classes: int, *, kernel_size: int = 1) -> nn.Conv2d:
-    """Logits by a convolution that starts near zero: [B, in, H, W] -> [B, num_classes, H, W]. Odd kernels."""
+    """Logits by a convolution: [B, in, H, W] -> [B, num_classes, H, W]. Odd kernels."""
     conv = nn.Conv2d(in_channels, num_classes, kernel_size, padding=kernel_size // 2)
-    return _draw(conv, std=HEAD_SCALE)
+    # as strong as the others: from a hundredth, rare classes stay unpredicted for hundreds of steps
+    return _draw(conv, std=(in_channels * kernel_size**2) ** -0.5)
 
 
 class InstanceNorm(nn.Module):
