@@ -34,6 +34,11 @@ def loss(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
     return torch.stack([logits.square().mean() for logits in several]).sum()
 
 
+def require_the_same(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    """But for a twenty-thousandth of the logits' deviation, by which sums in another order differ."""
+    torch.testing.assert_close(actual, expected, rtol=0, atol=5e-5 * expected.std().item())
+
+
 def images(height: int, width: int, count: int = 2) -> torch.Tensor:
     """[count, CHANNELS, height, width]"""
     return torch.randn(count, CHANNELS, height, width, generator=torch.Generator().manual_seed(0))
@@ -102,7 +107,7 @@ def test_eval_mode_gives_each_image_of_a_batch_the_same_as_alone(name):
     batch = images(64, 48, count=3)
     with torch.no_grad():
         alone = torch.cat([model(image[None]) for image in batch])
-        torch.testing.assert_close(model(batch), alone, rtol=0, atol=1e-6)
+        require_the_same(model(batch), alone)
 
 
 def test_channels_last_gives_the_same_numbers(name):
@@ -110,17 +115,19 @@ def test_channels_last_gives_the_same_numbers(name):
     with torch.no_grad():
         expected = model(image)
         actual = model.to(memory_format=torch.channels_last)(image.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+    require_the_same(actual, expected)
 
 
-def test_autocast_gives_nearly_the_same_probabilities(name):
+def test_autocast_gives_nearly_the_same_logits(name):
     model, image = make(name).eval(), images(64, 64)
     with torch.no_grad():
-        expected = model(image).softmax(dim=1)
+        expected = model(image)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(image)
     assert logits.dtype == torch.bfloat16
-    torch.testing.assert_close(logits.float().softmax(dim=1), expected, rtol=0, atol=0.02)
+    off = (logits.float() - expected).abs() / expected.std()
+    assert off.mean() < 0.03
+    assert off.max() < 0.4
 
 
 def test_compiles_to_one_graph(name):
