@@ -1,4 +1,6 @@
 import errno
+import fcntl
+import json
 import os
 import resource
 import subprocess
@@ -7,7 +9,15 @@ import sys
 import pytest
 
 from uvala.errors import StorageError
-from uvala.files import claim_folder, held, storage_errors, write_bytes, write_json, write_text
+from uvala.files import (
+    claim_folder,
+    held,
+    replacing,
+    storage_errors,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 WRITE_BEYOND_THE_LIMIT = """
 import resource, sys
@@ -62,6 +72,27 @@ def test_results_are_readable_as_the_umask_allows(tmp_path):
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
 
 
+def test_json_holds_a_file_name_that_is_no_utf_8(tmp_path):
+    names = ["zellen_ä.png", os.fsdecode(b"caf\xe9.png")]
+    write_json(tmp_path / "a.json", names)
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == names
+
+
+def test_a_folder_is_on_the_disk_with_all_its_files_before_it_gets_its_name(tmp_path, monkeypatch):
+    synced, fsync = set(), os.fsync
+
+    def recorded(handle):
+        synced.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    with replacing(tmp_path / "a") as temporary:
+        (temporary / "b").mkdir(parents=True)
+        (temporary / "b" / "c").write_text("x")
+    assert (tmp_path / "a" / "b" / "c").stat().st_ino in synced
+    assert (tmp_path / "a" / "b").stat().st_ino in synced
+
+
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", float("nan"))
@@ -98,3 +129,19 @@ class TestHeld:
         claim_folder(tmp_path, purpose="the run")
         with held(tmp_path):
             pass
+
+    def test_by_nobody_whose_lock_file_was_removed_while_he_took_it(self, tmp_path, monkeypatch):
+        lock = fcntl.flock
+
+        def remove_and_lock(stream, how):
+            monkeypatch.setattr(fcntl, "flock", lock)
+            (tmp_path / ".lock").unlink()  # as the one before does at his end
+            lock(stream, how)
+
+        monkeypatch.setattr(fcntl, "flock", remove_and_lock)
+        with (
+            held(tmp_path),
+            pytest.raises(StorageError, match="another process is at work"),
+            held(tmp_path),
+        ):
+            raise AssertionError("two hold it")

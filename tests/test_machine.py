@@ -5,7 +5,7 @@ import os
 import pytest
 
 import uvala.machine
-from uvala.machine import processes, usable_cores, usable_memory
+from uvala.machine import LARGE_IMAGES, LOADED, processes, shares, usable_cores, usable_memory
 
 MB = 2**20
 
@@ -109,3 +109,18 @@ class TestMemory:
 def test_processes_of_one_training_are_those_that_torchrun_started(monkeypatch, said, count):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", said)
     assert processes() == count
+
+
+class TestShares:
+    """What is kept of a large image is part of a ceiling."""
+
+    def test_are_those_of_the_usual_ceiling_where_nobody_says_one(self):
+        assert shares(None) == shares(LARGE_IMAGES)
+
+    @pytest.mark.parametrize("memory", [1, 12 * 10**8, LARGE_IMAGES, 10**11])
+    def test_leave_most_of_it_to_the_network_and_to_what_is_loaded(self, memory):
+        assert shares(memory).together < 0.3 * memory
+        assert shares(memory).strips < 0.4 * memory
+
+    def test_fit_from_1200_mb_on(self):
+        assert LOADED + shares(12 * 10**8).together + 50_000_000 < 12 * 10**8

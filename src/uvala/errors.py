@@ -14,6 +14,7 @@ UvalaError                  something a user can mend: what was found, what was 
 ├── RankError               a training by several processes that has lost one of them
 ├── WeightsError            a checkpoint that does not fit a network that uvala knows
 ├── BackendError            a runtime that is not installed, or that cannot compute a network
+│   └── UnsuitableError     a network that the runtime will not be able to compute tomorrow either
 └── StorageError            no space, no permission, a folder that is taken
 """
 
@@ -34,6 +35,7 @@ __all__ = [
     "SplitError",
     "StorageError",
     "UnknownNameError",
+    "UnsuitableError",
     "UvalaError",
     "WeightsError",
     "did_you_mean",
@@ -109,6 +111,10 @@ class WeightsError(UvalaError):
 
 class BackendError(UvalaError):
     """A runtime that is not installed, or that cannot compute a network as PyTorch does."""
+
+
+class UnsuitableError(BackendError):
+    """A network that a runtime cannot compute as PyTorch does, now or another time."""
 
 
 class StorageError(UvalaError):

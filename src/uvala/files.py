@@ -22,6 +22,7 @@ __all__ = [
     "held",
     "replacing",
     "storage_errors",
+    "sync",
     "write_bytes",
     "write_json",
     "write_text",
@@ -68,7 +69,9 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON; NaN and infinity are refused, since JSON has neither."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    # bytes of a file name that are no UTF-8 are surrogates, which JSON can hold escaped only
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 @contextmanager
@@ -85,14 +88,29 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(temporary)
         try:
             yield temporary
-            if temporary.is_file():
-                with temporary.open("rb+") as stream:
-                    os.fsync(stream.fileno())
+            if temporary.exists():
+                sync(temporary)
             if path.is_dir():  # which cannot be replaced by a rename unless it is empty
                 shutil.rmtree(path)
             temporary.replace(path)
         finally:
             _remove(temporary)
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or a folder with all that is in it, as it is now."""
+    if path.is_file():
+        with path.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        return
+    for each in path.iterdir():
+        sync(each)
+    with suppress(OSError):  # not every system lets a folder be opened
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -149,24 +167,42 @@ def held(folder: Path) -> Iterator[None]:
         yield
         return
     path = folder / _LOCK
-    with storage_errors(path):
-        stream = path.open("a")
+    stream = _locked(path)
+    while not _lies_at(path, stream):
+        # who held it removed it between our opening and our locking it: a newcomer would lock another file
+        stream.close()
+        stream = _locked(path)
     with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                found=f"{folder}, in which another process is at work",
-                expected="a folder that nobody else writes to",
-                fix="wait for its end, or choose another --out",
-            ) from None
-        except OSError:
-            pass  # a file system without locks
         try:
             yield
         finally:
             with suppress(OSError):  # what happened inside is more worth knowing
                 path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> IO[str]:
+    """A lock file, made if need be, that this process holds until it closes it."""
+    with storage_errors(path):
+        stream = path.open("a")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise StorageError(
+            found=f"{path.parent}, in which another process is at work",
+            expected="a folder that nobody else writes to",
+            fix="wait for its end, or choose another --out",
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    return stream
+
+
+def _lies_at(path: Path, stream: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _remove(path: Path) -> None:

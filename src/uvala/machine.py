@@ -9,8 +9,24 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-__all__ = ["Memory", "processes", "usable_cores", "usable_memory"]
+__all__ = [
+    "LARGE_IMAGES",
+    "LOADED",
+    "Memory",
+    "Shares",
+    "processes",
+    "shares",
+    "usable_cores",
+    "usable_memory",
+]
+
+LARGE_IMAGES = 2 * 10**9
+"""Bytes that predicting a large image may take besides the weights, where nobody says how many."""
+
+LOADED = 8 * 10**8
+"""Bytes of a process that has loaded all it needs and has not begun: with torch 2.15."""
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
@@ -23,6 +39,34 @@ class Memory:
 
     whole: int
     free: int
+
+
+class Shares(NamedTuple):
+    """Bytes of a large image that may be kept at a time, each a part of what predicting it may take in all.
+
+    chunks: decoded parts of the image; strips: instead, where these are so wide or so large that neighbouring
+    tiles would have to decode them again and again. stage: predictions that were read from the disk. labels:
+    numbers of objects. behind: blocks that wait to be written.
+    """
+
+    chunks: int
+    strips: int
+    stage: int
+    labels: int
+    behind: int
+
+    @property
+    def together(self) -> int:
+        """All of them at one time; strips are noted where they are kept instead of chunks."""
+        return self.chunks + self.stage + self.labels + self.behind
+
+
+def shares(memory: int | None) -> Shares:
+    """The parts of a ceiling in bytes; None: of the usual one."""
+    whole = LARGE_IMAGES if memory is None else memory
+    return Shares(
+        chunks=whole // 8, strips=whole * 3 // 8, stage=whole // 32, labels=whole // 20, behind=whole // 16
+    )
 
 
 def usable_cores() -> int:

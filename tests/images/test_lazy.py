@@ -1,5 +1,6 @@
 """Images that are read box by box: the very pixels of `read_image`, whatever the file and the box."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,9 +10,11 @@ import tifffile
 
 from uvala.arrays import Box, Size
 from uvala.errors import ImageError
-from uvala.images import room
+from uvala.images import chunks, room, tiff_boxes
 from uvala.images.lazy import PixelFacts, find_images, in_memory, is_image, open_image
+from uvala.images.pyramid import write_ome_tiff
 from uvala.images.read import Source, read_image
+from uvala.images.stage import Layer
 from uvala.machine import Memory
 
 HEIGHT, WIDTH = 70, 90
@@ -141,9 +144,89 @@ class TestTiff:
             file.pages[0].tags["TileByteCounts"].overwrite(counts)
         assert_boxes_equal_the_whole(path)
 
+    @pytest.mark.parametrize("byteorder", ["<", ">"])
+    @pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (HEIGHT, WIDTH, 3), (3, HEIGHT, WIDTH)], ids=str)
+    def test_whose_pages_lie_apart_is_mapped_page_by_page(self, tmp_path, rng, monkeypatch, byteorder, shape):
+        path, pages = tmp_path / "a.tif", [samples(rng, shape, np.uint16) for _ in range(3)]
+        colours = {"photometric": "rgb", "planarconfig": "contig" if shape[-1] == 3 else "separate"}
+        with tifffile.TiffWriter(path, byteorder=byteorder) as file:
+            for page in pages:
+                file.write(page, metadata=None, contiguous=False, **(colours if len(shape) == 3 else {}))
+        monkeypatch.setattr(tiff_boxes, "_Segments", None)
+        assert_boxes_equal_the_whole(path)
+        assert_boxes_equal_the_whole(Source(path, 1))
+
+    @pytest.mark.parametrize("planar", ["contig", "separate"])
+    def test_whose_strips_are_small_only_one_by_one_is_read_in_parts(
+        self, tmp_path, rng, monkeypatch, planar
+    ):
+        samples_in_a_strip = 3 if planar == "contig" else 1
+        monkeypatch.setattr(chunks, "_MOST_IN_A_PIECE", samples_in_a_strip * HEIGHT * WIDTH)
+        shape = (4, HEIGHT, WIDTH, 3) if planar == "contig" else (4, 3, HEIGHT, WIDTH)
+        options = {"photometric": "rgb", "planarconfig": planar, "compression": "deflate", "metadata": None}
+        array = samples(rng, shape, np.uint8)
+        assert_boxes_equal_the_whole(written(tmp_path, array, rowsperstrip=HEIGHT, **options))
+        monkeypatch.setattr(chunks, "_MOST_IN_A_PIECE", samples_in_a_strip * HEIGHT * WIDTH - 1)
+        assert_boxes_equal_the_whole(tmp_path / "a.tif", in_parts=False)
+
+    def test_of_planes_in_a_pyramid_the_finest_level(self, tmp_path, rng):
+        path, array = tmp_path / "a.tif", samples(rng, (3, HEIGHT, WIDTH), np.uint8)
+        options = {"photometric": "rgb", "planarconfig": "separate", "tile": (16, 16), "compression": "lzw"}
+        with tifffile.TiffWriter(path, byteorder=">") as file:
+            file.write(array, subifds=1, **options)
+            file.write(array[:, ::2, ::2], subfiletype=1, **options)
+        assert_boxes_equal_the_whole(path)
+        np.testing.assert_array_equal(read_image(path).array, array)
+
+    @pytest.mark.parametrize("subsampling", [(1, 1), (2, 1), (2, 2)], ids=str)
+    @pytest.mark.parametrize("stored", [{"tile": (32, 48)}, {"rowsperstrip": 16}], ids=str)
+    def test_in_jpeg_with_fewer_colours_than_pixels(self, tmp_path, subsampling, stored):
+        rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+        smooth = np.stack([rows * 3, columns * 2, rows + columns], axis=-1).astype(np.uint8)
+        path = written(
+            tmp_path, smooth, photometric="rgb", compression="jpeg", subsampling=subsampling, **stored
+        )
+        assert_boxes_equal_the_whole(path)
+        assert np.abs(read_image(path).array.transpose(1, 2, 0).astype(int) - smooth).mean() < 5
+
+    @pytest.mark.parametrize("compression", ["group3", "group4", "tiff_lzw", "packbits"])
+    def test_of_one_bit_as_scanners_write_it(self, tmp_path, rng, compression):
+        bits = rng.random((HEIGHT, WIDTH)) > 0.5
+        PIL.Image.fromarray(bits).save(tmp_path / "a.tif", compression=compression)
+        assert_boxes_equal_the_whole(tmp_path / "a.tif")
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif").array[0] > 0, bits)
+
+    @pytest.mark.parametrize("kind", ["assocalpha", "unassalpha"])
+    def test_with_alpha_of_either_kind(self, tmp_path, rng, kind):
+        array = samples(rng, (HEIGHT, WIDTH, 4), np.uint8)
+        path = written(tmp_path, array, photometric="rgb", extrasamples=[kind], tile=(32, 32))
+        assert_boxes_equal_the_whole(path)
+        assert read_image(path).notes == ("alpha channel dropped",)
+
+    @pytest.mark.parametrize("axes", ["ZYX", "TYX"])
+    def test_of_a_few_planes_says_how_they_are_read(self, tmp_path, rng, axes):
+        path = tmp_path / "a.ome.tif"
+        array = samples(rng, (5, HEIGHT, WIDTH), np.uint16)
+        tifffile.imwrite(path, array, metadata={"axes": axes}, compression="deflate", tile=(32, 32))
+        assert_boxes_equal_the_whole(path)
+        assert read_image(path).notes == ("5 pages read as 5 channels",)
+
     def test_whose_rows_run_over_its_pages_is_decoded_at_once(self, tmp_path, rng):
         array = samples(rng, (HEIGHT, WIDTH, 5), np.uint16)  # nothing says which axis is what
         assert_boxes_equal_the_whole(written(tmp_path, array, compression="deflate"), in_parts=False)
+
+
+def test_an_image_that_waits_to_be_read_holds_no_pixels(tmp_path):
+    array = np.zeros((2048, 2048), np.uint8)
+    path = written(tmp_path, array, tile=(2048, 2048), compression="deflate")
+    with open_image(path, at_once=0) as image:  # what is loaded at first use is not counted
+        image.read(Box(0, 0, 1, 1))
+    tracemalloc.start()
+    try:
+        with open_image(path, at_once=0):
+            assert tracemalloc.get_traced_memory()[0] < array.nbytes / 4
+    finally:
+        tracemalloc.stop()
 
 
 class TestNpy:
@@ -368,6 +451,26 @@ class TestFacts:
         again = written(tmp_path, np.zeros((20, 30), np.uint8), extratags=[(*tag, True) for tag in facts.geo])
         with open_image(again) as image:
             assert image.facts == facts
+
+    @pytest.mark.parametrize("byteorder", ["<", ">"])
+    def test_georeference_survives_into_what_is_written_of_it(self, tmp_path, byteorder):
+        keys = (1, 1, 0, 3, 1024, 0, 1, 1, 3072, 0, 1, 32633, 3076, 0, 1, 9001)
+        tags = [
+            (33550, 12, 3, (10.0, 20.0, 0.0), True),
+            (33922, 12, 6, (0.0, 0.0, 0.0, 5e5, 6e6, 0.0), True),
+            (34735, 3, len(keys), keys, True),
+        ]
+        facts = self.facts(
+            tmp_path, byteorder=byteorder, tile=(16, 16), compression="deflate", extratags=tags
+        )
+        again, layer = tmp_path / "b.tif", Layer(1, np.dtype(np.uint8))
+        ones = np.ones((1, 20, 30), np.uint8)
+        write_ome_tiff(
+            again, lambda box: ones[:, *box.slices], Size(20, 30), layer, facts=facts, nearest=True
+        )
+        with open_image(again, at_once=0) as image:
+            assert (image.facts.spacing, image.facts.unit) == ((20.0, 10.0), "m")
+            assert image.facts.geo == facts.geo
 
     def test_broken_ome_metadata_does_not_matter(self, tmp_path):
         facts = self.facts(tmp_path, description="<OME><Image", metadata=None)

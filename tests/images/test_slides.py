@@ -44,6 +44,18 @@ def test_boxes_are_those_of_the_finest_level(slide, glass):
             np.testing.assert_array_equal(image.read(box), expected[:, *box.slices])
 
 
+def test_jpeg_within_it_is_decoded_like_the_whole(tmp_path, glass):
+    path = tmp_path / "a.svs"
+    with tifffile.TiffWriter(path) as file:
+        said = SAID.format(width=700, height=300)
+        options = {"photometric": "rgb", "metadata": None, "compression": "jpeg", "subsampling": (2, 2)}
+        file.write(np.sort(glass, axis=1), tile=(64, 64), description=said, **options)
+    expected = read_image(path).array
+    with open_image(path, at_once=0) as image:
+        for box in (Box(0, 0, 300, 700), Box(13, 500, 200, 650), Box(299, 699, 300, 700)):
+            np.testing.assert_array_equal(image.read(box), expected[:, *box.slices])
+
+
 def test_it_is_read_as_a_whole_too(slide, glass):
     np.testing.assert_array_equal(read_image(slide).array, glass.transpose(2, 0, 1))
     assert image_size(slide) == Size(300, 700)

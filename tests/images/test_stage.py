@@ -56,14 +56,21 @@ def test_a_second_process_finds_what_the_first_has_finished(tmp_path, rng):
 
 @pytest.mark.parametrize(
     "other",
-    [{"key": "b"}, {"layers": {"mask": LAYERS["mask"]}}, {"block": 16}],
+    [{"key": "b"}, {"layers": {"mask": LAYERS["mask"]}}],
     ids=lambda other: next(iter(other)),
 )
-def test_other_numbers_begin_anew(tmp_path, rng, other):
+def test_other_numbers_begin_anew_and_it_is_said(tmp_path, rng, other):
     opened(tmp_path).write(FIRST, values(rng, FIRST))
     stage = opened(tmp_path, **other)
     assert not stage.finished
     assert not stage.read("mask", FIRST).any()
+    assert "begun anew, since what was done before (0.0 megapixels)" in stage.notes[0]
+
+
+def test_a_stage_that_is_gone_on_with_keeps_its_blocks(tmp_path, rng):
+    opened(tmp_path).write(FIRST, values(rng, FIRST))
+    stage = opened(tmp_path, block=16)
+    assert (stage.block, stage.finished, stage.notes) == (32, {FIRST}, ())
 
 
 def test_a_mark_that_was_torn_does_not_count_and_does_not_spoil_the_next(tmp_path, rng):
@@ -81,6 +88,49 @@ def test_a_folder_whose_making_was_interrupted_is_made_anew(tmp_path):
     (tmp_path / "stage" / "stage.json").unlink()
     (tmp_path / "stage" / "finished.txt").write_text("0 0 32 32\n")
     assert not opened(tmp_path).finished
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "maps/zarr.json"])
+@pytest.mark.parametrize("content", [b"", b'{"zarr_format": 3', None], ids=["empty", "cut off", "missing"])
+def test_one_that_a_power_cut_damaged_is_begun_anew_and_says_so(tmp_path, rng, file, content):
+    opened(tmp_path).write(FIRST, values(rng, FIRST))
+    damaged = tmp_path / "stage" / file
+    damaged.unlink() if content is None else damaged.write_bytes(content)
+    stage = opened(tmp_path)
+    assert not stage.finished
+    assert "begun anew" in stage.notes[0]
+    stage.write(FIRST, values(rng, FIRST))
+    assert opened(tmp_path).finished == {FIRST}
+
+
+def test_its_metadata_are_on_the_disk_before_it_is_a_stage(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def recorded(handle):
+        synced.append(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    folder = opened(tmp_path).folder
+    *before, card = synced
+    assert {path.stat().st_ino for path in folder.rglob("zarr.json")} <= set(before)
+    assert card == (folder / "stage.json").stat().st_ino
+
+
+def test_chunks_lie_where_they_are_looked_for_whatever_zarr_s_default_is(tmp_path, rng):
+    stage = opened(tmp_path)
+    stage.write(EDGE, values(rng, EDGE))
+    assert (stage.folder / "mask" / "c" / "0" / "2" / "1").is_file()
+    assert '"separator": "/"' in (stage.folder / "mask" / "zarr.json").read_text()
+
+
+def test_no_more_is_kept_of_what_was_read_than_memory_allows(tmp_path, rng):
+    for memory, most in ((1, 1), (10**9, 6)):
+        stage = Stage.open(tmp_path / str(memory), SIZE, LAYERS, block=32, key="a", memory=memory)
+        whole = Box(0, 0, *SIZE)
+        stage.write(whole, values(rng, whole))
+        stage.read("maps", whole)
+        assert len(stage._kept) == most
 
 
 def test_empty_blocks_are_marks_without_chunks(tmp_path):

@@ -5,8 +5,9 @@ import PIL.Image
 import pytest
 import tifffile
 
-from uvala.arrays import Size
+from uvala.arrays import Box, Size
 from uvala.errors import ImageError
+from uvala.images.lazy import open_image
 from uvala.images.read import Source, count_pages, image_size, read_image, read_mask
 
 
@@ -135,6 +136,18 @@ class TestPages:
     def test_a_long_stack_is_not_one_image(self, tmp_path):
         with pytest.raises(ImageError, match=r"a\.tif, a stack of 17 pages"):
             read_image(written(tmp_path, np.zeros((17, 20, 30), np.float32)))
+
+    @pytest.mark.parametrize("at_once", [0, 2**20])
+    def test_pages_that_are_said_to_be_images_of_their_own_are_left_out_and_that_is_said(
+        self, tmp_path, rng, at_once
+    ):
+        pages = rng.integers(0, 256, (3, 20, 40), dtype=np.uint8)
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            for page in pages:
+                file.write(page)  # describes itself
+        with open_image(tmp_path / "a.tif", at_once=at_once) as image:
+            np.testing.assert_array_equal(image.read(Box(0, 0, 20, 40)), pages[:1])
+            assert image.notes == ("the first of 3 images in the file",)
 
     def test_several_pages_are_not_one_mask(self, tmp_path):
         with pytest.raises(ImageError, match=r"a\.tif, a mask of 2 pages"):

@@ -9,8 +9,10 @@ import zarr
 
 from uvala.arrays import Box, Size
 from uvala.errors import ImageError
+from uvala.images import chunks, room
 from uvala.images.lazy import PixelFacts, is_image, open_image
 from uvala.images.read import Source, count_pages, image_size, read_image, read_mask
+from uvala.machine import Memory
 
 BOXES = (Box(0, 0, 70, 90), Box(0, 0, 1, 1), Box(13, 31, 50, 66), Box(69, 89, 70, 90))
 KINDS = {
@@ -138,6 +140,43 @@ def test_several_planes_are_refused_by_the_name_of_their_axis(tmp_path, rng, axe
 def test_chunks_that_are_not_stored_are_empty(tmp_path):
     zarr.create_array(store=tmp_path / "a.zarr", shape=(70, 90), chunks=(32, 32), dtype="u1", fill_value=7)
     assert_boxes_are(tmp_path / "a.zarr", np.full((1, 70, 90), 7, np.uint8))
+
+
+class TestManyChannels:
+    """A chunk is as many channels as the file says, and no more are decoded at a time."""
+
+    @pytest.fixture(autouse=True)
+    def _small_chunks_are_not_put_together(self, monkeypatch):
+        monkeypatch.setattr(chunks, "_LEAST_BYTES", 1)
+        monkeypatch.setattr(chunks, "_LEAST_SIDE", 1)
+
+    @pytest.mark.parametrize("version", [2, 3])
+    @pytest.mark.parametrize("depth", [1, 2, 5])
+    @pytest.mark.parametrize("channels", [0, 2])
+    def test_of_any_depth_are_the_channels_of_the_image(self, tmp_path, rng, version, depth, channels):
+        shape, sides = [70, 90], [32, 40]
+        shape.insert(channels, 5)
+        sides.insert(channels, depth)
+        array = samples(rng, shape)
+        path = plain(tmp_path / "a.zarr", array, tuple(sides), zarr_format=version)
+        assert_boxes_are(path, np.moveaxis(array, channels, 0))
+
+    def test_whose_chunks_are_small_only_one_by_one_are_read_in_parts(self, tmp_path, rng, monkeypatch):
+        monkeypatch.setattr(chunks, "_MOST_IN_A_PIECE", 2 * 32 * 32)
+        array = samples(rng, (16, 70, 90))
+        assert_boxes_are(plain(tmp_path / "a.zarr", array, (1, 32, 32)), array)
+
+
+def test_one_huge_chunk_is_decoded_at_once_if_there_is_room(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(chunks, "_MOST_IN_A_PIECE", 1000)
+    array = samples(rng, (2, 70, 90))
+    path = plain(tmp_path / "a.zarr", array, (1, 70, 90))
+    with open_image(path, at_once=0) as image:
+        np.testing.assert_array_equal(image.whole, array)
+    monkeypatch.setattr(room, "usable_memory", lambda: Memory(1000, 100))
+    monkeypatch.setattr(room, "_SMALL", 0)
+    with pytest.raises(ImageError, match=r"a\.zarr, which would have to be.*512x512"):
+        read_image(path)
 
 
 def test_masks_may_be_zarr_too(tmp_path, rng):

@@ -7,9 +7,14 @@ import pytest
 from faster_coco_eval import COCO
 from faster_coco_eval.core import mask as coco_masks
 from numpy.testing import assert_array_equal
+from scipy import ndimage
 
+from uvala.arrays import Size
 from uvala.errors import ShapeError
-from uvala.instances.coco import CocoImage, add_to_coco, run_lengths, to_coco
+from uvala.instances.coco import CocoImage, add_to_coco, annotations_of, run_lengths, to_coco
+from uvala.instances.components import connected_components
+from uvala.instances.large import write_large_objects
+from uvala.instances.measure import measure_objects
 
 
 def random_labels(seed):
@@ -70,6 +75,39 @@ class TestMasks:
     def test_runs_go_down_the_columns_and_begin_outside(self):
         labels = np.array([[1, 0, 1], [1, 1, 0]])
         assert [counts.tolist() for counts in run_lengths(labels)] == [[0, 2, 1, 2, 1]]
+
+
+class TestParts:
+    """What is cut out of an image is described as in the image."""
+
+    @pytest.mark.parametrize("margin", [0, 1])
+    def test_each_object_alone(self, margin):
+        for labels in CASES:
+            numbers = np.unique(labels[labels > 0])
+            for number, expected in zip(numbers, annotations(labels), strict=True):
+                left, top, width, height = expected["bbox"]
+                corner = max(top - margin, 0), max(left - margin, 0)
+                cut = labels[corner[0] : top + height + margin, corner[1] : left + width + margin] == number
+                (found,) = annotations_of(cut.astype(int), corner=corner, whole=Size(*labels.shape))
+                assert expected == expected | found
+
+    @pytest.mark.parametrize("block", [7, 16, 100])
+    def test_all_objects_of_a_large_image_in_their_order(self, block):
+        rng = np.random.default_rng(block)
+        labels = connected_components(ndimage.gaussian_filter(rng.normal(size=(60, 90)), 1) > 0.1)
+        foreground = rng.random(labels.shape, np.float32)
+        scores = measure_objects(labels, foreground=foreground)["score"]
+        found: list[str] = []
+        write_large_objects(
+            labels,
+            class_name="cell",
+            annotate=found.append,
+            foreground=lambda box: foreground[box.slices],
+            block=block,
+        )
+        expected = to_coco([CocoImage("a.png", labels, scores)], ["cell"])["annotations"]
+        ids = ({"id": each["id"], "image_id": 1} for each in expected)
+        assert [each | json.loads(text) for each, text in zip(ids, found, strict=True)] == expected
 
 
 class TestFile:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-import uvala.instances.label_file
 from uvala.arrays import Box, Size
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
@@ -17,9 +16,7 @@ from uvala.instances.merge import objects_in_blocks
 SIZE = Size(61, 47)
 
 
-@pytest.fixture
-def few_in_memory(monkeypatch):
-    monkeypatch.setattr(uvala.instances.label_file, "_KEPT", 2)
+NONE = 1  # bytes of memory: no more blocks are kept than must be
 
 
 def random_box(rng):
@@ -27,10 +24,9 @@ def random_box(rng):
     return Box(int(top), int(left), int(bottom), int(right))
 
 
-@pytest.mark.usefixtures("few_in_memory")
 def test_what_is_written_into_boxes_is_read_from_boxes(tmp_path):
     rng, array = np.random.default_rng(1), np.zeros(SIZE, np.int32)
-    with LabelFile(tmp_path, SIZE, block=16) as labels:
+    with LabelFile(tmp_path, SIZE, block=8, memory=NONE) as labels:
         for _ in range(300):
             box = random_box(rng)
             numbers = rng.integers(0, 2, (box.height, box.width)) * rng.integers(-5, 2**31 - 1)
@@ -39,16 +35,15 @@ def test_what_is_written_into_boxes_is_read_from_boxes(tmp_path):
             assert_array_equal(labels[box.slices], array[box.slices])
 
 
-@pytest.mark.usefixtures("few_in_memory")
 @pytest.mark.parametrize("method", ["components", "watershed", "distance"])
 @pytest.mark.parametrize("border_objects", ["keep", "drop"])
 def test_objects_found_into_a_file_are_those_of_the_whole_image(tmp_path, method, border_objects):
     rng = np.random.default_rng(2)
     values = rng.random(SIZE, np.float32)
     config = ObjectConfig(method=method, max_hole=9, min_size=2, border_objects=border_objects)
-    with LabelFile(tmp_path, SIZE, block=16) as labels:
+    with LabelFile(tmp_path, SIZE, block=8, memory=NONE) as labels:
         objects_in_blocks(
-            lambda box: Maps(values[box.slices], None, values[box.slices]), SIZE, config, block=16, out=labels
+            lambda box: Maps(values[box.slices], None, values[box.slices]), SIZE, config, block=8, out=labels
         )
         found = labels[Box(0, 0, *SIZE).slices]
     assert_array_equal(found, find_objects(values, config, distance=values))
@@ -70,6 +65,12 @@ def test_empty_blocks_take_no_memory(tmp_path):
         assert len(labels._kept) == 1
 
 
+@pytest.mark.parametrize(("memory", "kept"), [(NONE, 4), (2 * 10**9, 23), (10**10, 119)])
+def test_more_memory_keeps_more_blocks(tmp_path, memory, kept):
+    with LabelFile(tmp_path, SIZE) as usual, LabelFile(tmp_path, SIZE, memory=memory) as labels:
+        assert (usual._most, labels._most) == (23, kept)
+
+
 def test_a_full_disk_is_said(tmp_path):
     code = """
 import resource, sys, numpy as np
@@ -77,7 +78,7 @@ from pathlib import Path
 from uvala.arrays import Box, Size
 from uvala.instances.label_file import LabelFile
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-with LabelFile(Path(sys.argv[1]), Size(64 * 50, 64), block=64) as labels:
+with LabelFile(Path(sys.argv[1]), Size(64 * 50, 64), block=64, memory=1) as labels:
     try:
         labels[0:3200, 0:64] = 1
     except Exception as error:

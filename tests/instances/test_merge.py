@@ -7,9 +7,11 @@ from scipy import ndimage
 
 from uvala.arrays import Size
 from uvala.errors import ConfigError, ShapeError
+from uvala.instances import merge
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
 from uvala.instances.merge import objects_in_blocks
+from uvala.machine import Memory
 
 METHODS = ["components", "watershed", "probability", "borders", "distance"]
 
@@ -146,6 +148,19 @@ def test_no_more_than_a_block_and_its_surroundings_is_read_where_clumps_are_smal
     config = ObjectConfig(method=method, smoothing=smoothing)
     assert objects_in_blocks(read, Size(64, 64), config, block=16).max() == 64
     assert max(sides) == largest
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_clump_that_memory_cannot_separate_is_refused_before_it_is_cut_out(monkeypatch, method):
+    monkeypatch.setattr(merge, "_SMALL", 0)
+    monkeypatch.setattr(merge, "usable_memory", lambda: Memory(whole=10**6, free=2 * 10**5))
+    ones = np.ones((40, 50), np.float32)
+    maps, config = Maps(ones, ones * 0, ones), ObjectConfig(method=method)
+    if method == "components":  # which needs no more than a block
+        assert_array_equal(in_blocks(maps, config, 16), ones)
+    else:
+        with pytest.raises(ConfigError, match=r"hang together over 50x40 pixels.*'components'"):
+            in_blocks(maps, config, 16)
 
 
 def test_wrong_pixels_a_wrong_result_and_a_wrong_block_are_refused():

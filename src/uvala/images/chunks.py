@@ -1,147 +1,172 @@
 """Images that are stored in chunks: strips or tiles of a TIFF, chunks of a Zarr array, tiles of a slide.
 
-A box needs all chunks that it meets. They are decoded as a whole and kept for the boxes beside it, the latest
-ones, up to a number of bytes. So memory does not grow with the image.
+A box needs the chunks of all channels that it meets. Each is decoded as a whole and kept for the boxes beside
+it, the latest ones, up to a number of bytes. So memory grows neither with the image nor with its channels.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from uvala.arrays import Box, ImageArray, Size
-from uvala.errors import ImageError
+from uvala.machine import shares
 
-__all__ = ["MOST_IN_A_CHUNK", "Chunks", "box_of_chunk", "grouped"]
-
-_KEPT = 2**28
-"""Bytes of decoded chunks that are kept: those that two neighbouring rows of tiles have in common."""
-
-_MOST_KEPT = 3 * 2**28
+__all__ = ["Chunks", "Grid", "Piece", "Raw", "in_chunks"]
 
 _BAND = 1536
 """Rows that one row of boxes takes, context included. Strips as wide as the image must be kept for as many:
 if they were not, every box would decode the whole width again."""
 
-MOST_IN_A_CHUNK = 2**30
+_MOST_IN_A_PIECE = 2**30
 """Bytes of a decoded chunk; a larger one leaves no room for anything else."""
 
+# Chunks smaller than this are read several at a time: each reading costs time of its own.
 _LEAST_SIDE = 512
-"""Chunks smaller than this are read several at a time: each reading costs time of its own."""
+_LEAST_BYTES = 2**24
+
+
+class Piece(NamedTuple):
+    """What is decoded at once: the channels `first` to `last` - 1 of a box."""
+
+    first: int
+    last: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An image [channels, *size] in chunks [depth, *chunk], cut at the edges."""
+
+    channels: int
+    size: Size
+    dtype: np.dtype[Any]
+    chunk: Size
+    depth: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels, decoded."""
+        return self.channels * self.size.height * self.size.width * self.dtype.itemsize
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of a decoded chunk."""
+        height, width = (min(side, whole) for side, whole in zip(self.chunk, self.size, strict=True))
+        return min(self.depth, self.channels) * height * width * self.dtype.itemsize
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of the chunks that a box has in common with the boxes beside it, about."""
+        height, width = (min(side, whole) for side, whole in zip(self.chunk, self.size, strict=True))
+        rows = max(height, _BAND) if width == self.size.width else height
+        return self.channels * self.dtype.itemsize * rows * width
+
+    def grouped(self) -> "Grid":
+        """Several small chunks as a larger one, as far as the image reaches."""
+        height, width = (
+            side * min(-(-_LEAST_SIDE // side), -(-whole // side))
+            for side, whole in zip(self.chunk, self.size, strict=True)
+        )
+        wider = replace(self, chunk=Size(height, width))
+        return replace(wider, depth=self.depth * max(1, _LEAST_BYTES // wider.piece_bytes))
+
+    def pieces(self, box: Box) -> Iterator[Piece]:
+        """The chunks that a box meets."""
+        height, width = self.chunk
+        for top in range(box.top // height * height, box.bottom, height):
+            for left in range(box.left // width * width, box.right, width):
+                bottom, right = min(top + height, self.size.height), min(left + width, self.size.width)
+                for first in range(0, self.channels, self.depth):
+                    last = min(first + self.depth, self.channels)
+                    yield Piece(first, last, Box(top, left, bottom, right))
+
+
+Raw = Callable[[Box], ImageArray]
+"""Gives the stored samples of a box, [channels, height, width]."""
+
+Load = Callable[[Piece], ImageArray]
+"""Decodes a piece: [last - first, height, width]. It is called by any thread."""
 
 
 class Chunks:
-    """Boxes of an image [channels, *size] that is stored in chunks of one size, those at the edges cut.
+    """Boxes of an image that is stored in chunks.
 
-    load: the chunk in a row and a column of the grid, [channels, height, width]. It is called by any thread.
-    path: for the ImageError where a chunk is too large to be decoded.
+    memory: bytes that predicting the image may take in all, of which some keep chunks; None: the usual ones.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        channels: int,
-        size: Size,
-        dtype: np.dtype[Any],
-        chunk: Size,
-        load: Callable[[int, int], ImageArray],
-    ) -> None:
-        self._channels, self._size, self._dtype, self._chunk = channels, size, dtype, chunk
-        self._load = load
-        pixel = channels * dtype.itemsize
-        _require_small(path, pixel * min(chunk.height, size.height) * min(chunk.width, size.width))
-        self._band = _BAND * size.width * pixel if chunk.width >= size.width else 0
-        self._most = min(max(_KEPT, self._band), _MOST_KEPT)
-        self._kept: OrderedDict[tuple[int, int], ImageArray] = OrderedDict()
+    def __init__(self, grid: Grid, load: Load, memory: int | None = None) -> None:
+        self._grid, self._load = grid, load
+        share = shares(memory)
+        self._most = min(max(share.chunks, grid.shared_bytes), share.strips)
+        self._kept: OrderedDict[Piece, ImageArray] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the way the image is stored."""
-        if self._band <= self._most:
+        grid = self._grid
+        if grid.shared_bytes <= self._most:
             return ()
-        return (
-            "compressed in strips as wide as the image, which are decoded again and again: tiles are faster",
-        )
+        if grid.chunk.width >= grid.size.width:
+            stored, better = "compressed in strips as wide as the image", "tiles"
+        else:
+            stored, better = f"stored in chunks of {grid.chunk} pixels", "smaller ones"
+        return (f"{stored}, which are decoded again and again: {better} are faster",)
 
     def read(self, box: Box) -> ImageArray:
         """[channels, height, width] of a box within the image."""
-        result = np.empty((self._channels, box.height, box.width), self._dtype)
-        for row, column in self._meeting(box):
-            chunk = self._get(row, column)
-            place = box_of_chunk(self._chunk, self._size, row, column)
-            common = Box(
-                max(box.top, place.top),
-                max(box.left, place.left),
-                min(box.bottom, place.bottom),
-                min(box.right, place.right),
-            )
-            result[:, *_within(common, box)] = chunk[:, *_within(common, place)]
+        grid = self._grid
+        result = np.empty((grid.channels, box.height, box.width), grid.dtype)
+        with self._lock:
+            # those first that are kept: to decode the others may push them out
+            pieces = sorted(grid.pieces(box), key=lambda piece: piece not in self._kept)
+        for piece in pieces:
+            place = piece.box
+            common = Box(*map(max, box[:2], place[:2]), *map(min, box[2:], place[2:]))
+            values = self._get(piece)[:, *_within(common, place)]
+            result[piece.first : piece.last, *_within(common, box)] = values
         return result
 
-    def _meeting(self, box: Box) -> Iterator[tuple[int, int]]:
-        height, width = self._chunk
-        for row in range(box.top // height, -(-box.bottom // height)):
-            for column in range(box.left // width, -(-box.right // width)):
-                yield row, column
-
-    def _get(self, row: int, column: int) -> ImageArray:
+    def _get(self, piece: Piece) -> ImageArray:
         with self._lock:
-            chunk = self._kept.get((row, column))
+            chunk = self._kept.get(piece)
             if chunk is not None:
-                self._kept.move_to_end((row, column))
+                self._kept.move_to_end(piece)
                 return chunk
         # two threads may decode the same chunk: waiting for each other would cost more
-        chunk = self._load(row, column)
-        self._require_shape(chunk, row, column)
-        self._keep((row, column), chunk)
+        chunk = self._load(piece)
+        right = (piece.last - piece.first, piece.box.height, piece.box.width)
+        if chunk.shape != right:
+            raise ValueError(f"a chunk of {list(chunk.shape)} where one of {list(right)} belongs")
+        self._keep(piece, chunk)
         return chunk
 
-    def _keep(self, place: tuple[int, int], chunk: ImageArray) -> None:
+    def _keep(self, piece: Piece, chunk: ImageArray) -> None:
         with self._lock:
-            if place in self._kept:
+            if piece in self._kept:
                 return
-            self._kept[place] = chunk
+            self._kept[piece] = chunk
             self._bytes += chunk.nbytes
             while self._bytes > self._most and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
-    def _require_shape(self, chunk: ImageArray, row: int, column: int) -> None:
-        box = box_of_chunk(self._chunk, self._size, row, column)
-        right = (self._channels, box.height, box.width)
-        if chunk.shape != right:
-            raise ValueError(f"a chunk of {list(chunk.shape)} where one of {list(right)} belongs")
 
+def in_chunks(grid: Grid, load: Load, memory: int | None) -> tuple[Raw | None, tuple[str, ...]]:
+    """What reads boxes of an image, and what to know of it; memory: as of `Chunks`.
 
-def grouped(chunk: Size, size: Size) -> Size:
-    """Several small chunks as a larger one, as far as the image reaches."""
-    height, width = (
-        side * min(-(-_LEAST_SIDE // side), -(-whole // side))
-        for side, whole in zip(chunk, size, strict=True)
-    )
-    return Size(height, width)
-
-
-def box_of_chunk(chunk: Size, size: Size, row: int, column: int) -> Box:
-    """Where the chunk in a row and a column of the grid lies, cut at the edges of the image."""
-    top, left = row * chunk.height, column * chunk.width
-    return Box(top, left, min(top + chunk.height, size.height), min(left + chunk.width, size.width))
+    None where chunks are so large that the image is better decoded at once.
+    """
+    if grid.piece_bytes > _MOST_IN_A_PIECE:
+        return None, ()
+    chunks = Chunks(grid, load, memory)
+    return chunks.read, chunks.notes
 
 
 def _within(part: Box, box: Box) -> tuple[slice, slice]:
     """What indexes an array of `box` to get `part` of it."""
     return Box(part.top - box.top, part.left - box.left, part.bottom - box.top, part.right - box.left).slices
-
-
-def _require_small(path: Path, nbytes: int) -> None:
-    if nbytes > MOST_IN_A_CHUNK:
-        raise ImageError(
-            found=f"{path}, stored in pieces of {nbytes / 1e9:.1f} GB",
-            expected=f"an image in tiles, strips or chunks of at most {MOST_IN_A_CHUNK / 1e9:.1f} GB, "
-            "since a piece is decoded as a whole",
-            fix="save it as a tiled TIFF or as a Zarr array with chunks of 512x512 pixels",
-        )

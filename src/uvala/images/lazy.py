@@ -15,7 +15,7 @@ from uvala.images.kinds import kind_of_file, named_errors, require_no_page
 from uvala.images.orientation import stored_box, swaps_sides
 from uvala.images.pixels import Pixels
 from uvala.images.raster import open_npy
-from uvala.images.read import Source, image_of, is_image, read_image
+from uvala.images.read import Image, Source, image_of, is_image, read_image
 from uvala.images.slides import open_slide
 from uvala.images.tiff_boxes import open_tiff
 from uvala.images.zarr_image import open_zarr
@@ -35,18 +35,21 @@ DECODED_AT_ONCE = 2**28
 
 
 @contextmanager
-def open_image(source: Source | Path, *, at_once: int = DECODED_AT_ONCE) -> Iterator[LazyImage]:
+def open_image(
+    source: Source | Path, *, at_once: int = DECODED_AT_ONCE, memory: int | None = None
+) -> Iterator[LazyImage]:
     """The image of a file, or of one page of it, whose boxes are read as long as the block lasts.
 
     Files as of `read_image`. at_once: bytes up to which an image is decoded as a whole; of formats that know
-    no parts (PNG, JPEG and the like) all are.
+    no parts (PNG, JPEG and the like) all are. memory: bytes that predicting the image may take in all, of
+    which some keep parts of it that were decoded; None: the usual ones.
 
     ImageError, with the name of the file, as of `read_image`, here or when a box of it is read.
     """
     source = source if isinstance(source, Source) else Source(Path(source))
     with ExitStack() as stack:
         with named_errors(source.path):
-            image = _open(source, at_once, stack)
+            image = _open(source, at_once, memory, stack)
         yield image
 
 
@@ -66,36 +69,38 @@ def find_images(folder: Path) -> Iterator[Path]:
             yield from find_images(path)
 
 
-def _open(source: Source, at_once: int, stack: ExitStack) -> LazyImage:
+def _open(source: Source, at_once: int, memory: int | None, stack: ExitStack) -> LazyImage:
     path, page = source.path, source.page
-    stored = stack.enter_context(_stored(path, page))
+    stored = stack.enter_context(_stored(path, page, memory))
     if stored is None or stored.read is None or stored.nbytes <= at_once:
         image = read_image(source)
         facts = stored.facts.fitting(len(image.array), stored.orientation) if stored else None
         return in_memory(image.array, facts, image.notes)
-    return _lazy(path, stored, stored.read)
+    return _lazy(source, stored, stored.read)
 
 
-def _stored(path: Path, page: int | None) -> AbstractContextManager[StoredImage | None]:
+def _stored(
+    path: Path, page: int | None, memory: int | None = None
+) -> AbstractContextManager[StoredImage | None]:
     """The parts of an image, or None where its format knows none."""
     kind = kind_of_file(path)
     if kind == "tiff":
-        return open_tiff(path, page)
+        return open_tiff(path, page, memory)
     require_no_page(path, page)
     if kind == "slide":
-        return open_slide(path)
+        return open_slide(path, memory)
     if kind == "zarr":
-        return nullcontext(open_zarr(path))
+        return nullcontext(open_zarr(path, memory))
     return nullcontext(open_npy(path) if kind == "npy" else None)
 
 
-def _lazy(path: Path, stored: StoredImage, pixels: Callable[[Box], Pixels]) -> LazyImage:
+def _lazy(source: Source, stored: StoredImage, pixels: Callable[[Box], Pixels]) -> LazyImage:
     height, width = stored.size
     size = Size(width, height) if swaps_sides(stored.orientation) else stored.size
-    first = image_of(pixels(Box(0, 0, 1, 1)))  # says channels and dtype, which palette or alpha may change
+    first = _first_pixel(source)  # says channels and dtype, which palette or alpha may change
 
     def read(box: Box) -> ImageArray:
-        with named_errors(path):
+        with named_errors(source.path):
             return image_of(pixels(stored_box(box, size, stored.orientation))).array
 
     return LazyImage(
@@ -106,3 +111,15 @@ def _lazy(path: Path, stored: StoredImage, pixels: Callable[[Box], Pixels]) -> L
         facts=stored.facts.fitting(len(first.array), stored.orientation),
         notes=first.notes + stored.notes,
     )
+
+
+def _first_pixel(source: Source) -> Image:
+    """The pixel in the upper left of an image whose boxes are read.
+
+    The file is opened apart for it: its chunk is decoded as a whole, and would be kept until the image is
+    read, for which others may have to be predicted first.
+    """
+    with _stored(source.path, source.page) as stored:
+        assert stored is not None
+        assert stored.read is not None
+        return image_of(stored.read(Box(0, 0, 1, 1)))

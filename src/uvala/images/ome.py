@@ -3,6 +3,7 @@
 Sources: OME model 2016-06; OME-NGFF 0.4 (multiscales, omero, image-label).
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -25,6 +26,7 @@ _NGFF_UNITS = {"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": 
 _NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _FLOATS = {"float32": "float", "float64": "double"}  # whole numbers are called as in NumPy
 _RGB = ("red", "green", "blue")
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # Scale, tie points, matrix, and the keys of the reference system. GDAL's own tags, which say what value means
 # "no data" and how values are scaled, are about the image and not about what was made of it.
@@ -63,7 +65,7 @@ def ome_xml(
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<OME xmlns="{_NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
         f'xsi:schemaLocation="{_NAMESPACE} {_NAMESPACE}/ome.xsd" Creator="uvala">',
-        f'<Image ID="Image:0" Name={quoteattr(name)}>',
+        f'<Image ID="Image:0" Name={quoteattr(_readable(name))}>',
         f"<Pixels {' '.join(f'{key}={quoteattr(str(value))}' for key, value in pixels.items())}>",
         *(
             f'<Channel ID="Channel:0:{index}" SamplesPerPixel="{samples}"{label}/>'
@@ -98,7 +100,7 @@ def ome_zarr_attributes(
         "multiscales": [
             {
                 "version": "0.4",
-                "name": name,
+                "name": _readable(name),
                 "axes": space if single else [{"name": "c", "type": "channel"}, *space],
                 "datasets": [
                     {"path": str(level), "coordinateTransformations": _placed(level, facts, single, nearest)}
@@ -116,6 +118,11 @@ def ome_zarr_attributes(
     if tags := placing(facts):
         attributes["geotiff_tags"] = [[*tag[:3], _plain(tag[3])] for tag in tags]
     return attributes
+
+
+def _readable(name: str) -> str:
+    """A file's name without what XML cannot say: control characters, and bytes that are no UTF-8."""
+    return _NO_XML.sub("\ufffd", name)
 
 
 def _physical(facts: PixelFacts) -> dict[str, Any]:

@@ -22,6 +22,6 @@ def require_room(path: Path, nbytes: int) -> None:
         raise ImageError(
             found=f"{path}, which would have to be decoded as a whole: {nbytes / 1e9:.1f} GB of pixels",
             expected=f"an image that fits twice into the free memory of {free / 1e9:.1f} GB",
-            fix="cut it into smaller images; to predict it, save it as a tiled TIFF or as OME-Zarr, which "
-            "are read part by part",
+            fix="cut it into smaller images; to predict it, save it as a tiled TIFF, or as OME-Zarr in "
+            "chunks of 512x512 pixels, which are read part by part",
         )

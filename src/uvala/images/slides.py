@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from uvala.arrays import Box, ImageArray, Size
 from uvala.errors import ImageError
 from uvala.images.boxes import PixelFacts, StoredImage, spacing_of
-from uvala.images.chunks import Chunks, box_of_chunk, grouped
+from uvala.images.chunks import Chunks, Grid, Piece, in_chunks
 from uvala.images.pixels import Pixels
 from uvala.images.room import require_room
 from uvala.images.tiff_integrity import require_whole_segments
@@ -88,30 +89,34 @@ def slide_size(path: Path) -> Size:
 
 def decode_slide(path: Path) -> Pixels:
     """All pixels of the finest level of a slide. Errors as `open_slide`, and ImageError if too large."""
-    with open_slide(path) as image:
-        require_room(path, image.nbytes)
-        assert image.read is not None
-        return image.read(Box(0, 0, *image.size))
+    with _opened(path) as slide:
+        grid = _grid(slide)
+        require_room(path, grid.nbytes)
+        # tile by tile as well: not every reader takes a region of any size
+        return _pixels(Chunks(grid, partial(_load, slide)).read(Box(0, 0, *slide.size)))
 
 
 @contextmanager
-def open_slide(path: Path) -> Iterator[StoredImage]:
+def open_slide(path: Path, memory: int | None = None) -> Iterator[StoredImage]:
     """The finest level of a slide as an image whose boxes are read as long as the block lasts.
 
-    ValueError, or what its reader raises, if it is damaged.
+    memory: as of `Chunks`. ValueError, or what its reader raises, if it is damaged.
     """
     with _opened(path) as slide:
-        first = slide.read(Box(0, 0, 1, 1))
-        samples, dtype = first.shape[-1], first.dtype
-        size, chunk = slide.size, grouped(slide.tile, slide.size)
+        grid = _grid(slide)
+        raw, notes = in_chunks(grid, partial(_load, slide), memory)
+        read = None if raw is None else (lambda box: _pixels(raw(box)))
+        yield StoredImage(slide.size, grid.nbytes, read, facts=slide.facts, notes=notes)
 
-        def load(row: int, column: int) -> ImageArray:
-            part = slide.read(box_of_chunk(chunk, size, row, column))
-            return np.ascontiguousarray(part.transpose(2, 0, 1))
 
-        chunks = Chunks(path, samples, size, dtype, chunk, load)
-        nbytes = samples * size.height * size.width * dtype.itemsize
-        yield StoredImage(size, nbytes, lambda box: _pixels(chunks.read(box)), facts=slide.facts)
+def _grid(slide: _Slide) -> Grid:
+    first = slide.read(Box(0, 0, 1, 1))
+    samples = first.shape[-1]
+    return Grid(samples, slide.size, first.dtype, slide.tile, depth=samples).grouped()
+
+
+def _load(slide: _Slide, piece: Piece) -> ImageArray:
+    return np.ascontiguousarray(slide.read(piece.box).transpose(2, 0, 1))
 
 
 def _pixels(array: ImageArray) -> Pixels:

@@ -1,7 +1,7 @@
 """What is known of a large image so far, block by block, on disk: a process that was stopped goes on there.
 
-stage.json      what decides the numbers (`key`), the size of the image, the layers; written last of all that
-                stands before the first block, so a folder without it is no stage
+stage.json      what decides the numbers (`key`), the size of the image, the layers; written when all that
+                stands before the first block is on the disk, so a folder without it is no stage
 finished.txt    a line per complete block: top left bottom right. A line is appended when the numbers of the
                 block are on the disk; the last line, if it has no end, is of a process that was killed
 LAYER           a Zarr array [channels, height, width] in chunks of a block; chunks that are zero everywhere
@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 
 from uvala.arrays import Box, Size, cells
 from uvala.errors import ShapeError
-from uvala.files import storage_errors, write_json
+from uvala.files import storage_errors, sync, write_json
+from uvala.machine import shares
 
 __all__ = ["Layer", "Stage"]
 
 _VERSION = 1  # of what lies in the folder
 _CARD, _MARKS = "stage.json", "finished.txt"
 
-# Bytes of chunks that are kept after they were read: objects that cross blocks are cut out one after the
-# other, and those that follow one another lie in the same few blocks.
-_KEPT = 2**26
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, FileNotFoundError)
+"""What zarr raises where its files are empty, cut off or not there."""
 
 
 class Layer(NamedTuple):
@@ -45,27 +45,45 @@ class Stage:
     """Layers [channels, *size] on disk that are written block by block; made by `open`.
 
     Any thread may read; one thread at a time may write. Two processes must not share a folder (`files.held`).
+    notes: what a user should know of what lay there.
     """
 
-    def __init__(self, folder: Path, size: Size, layers: Mapping[str, Layer], block: int) -> None:
+    def __init__(
+        self, folder: Path, size: Size, layers: Mapping[str, Layer], block: int, memory: int | None = None
+    ) -> None:
         self.folder = folder
         self.size = size
         self.layers = dict(layers)
         self.block = block
+        self.notes: tuple[str, ...] = ()
         import zarr  # takes its time, and most images are small
 
         group = zarr.open_group(folder, mode="r+")
         self._arrays: dict[str, Any] = {name: group[name] for name in self.layers}
         self._finished = _read_marks(folder / _MARKS)
         self._lock = Lock()
+        # Chunks that were read: objects that cross blocks are cut out one after the other, and those that
+        # follow one another lie in the same few blocks.
         self._kept: OrderedDict[tuple[str, int, int], NDArray[Any]] = OrderedDict()
+        self._most = shares(memory).stage
 
     @classmethod
-    def open(cls, folder: Path, size: Size, layers: Mapping[str, Layer], *, block: int, key: str) -> "Stage":
+    def open(
+        cls,
+        folder: Path,
+        size: Size,
+        layers: Mapping[str, Layer],
+        *,
+        block: int,
+        key: str,
+        memory: int | None = None,
+    ) -> "Stage":
         """The stage in a folder, with the blocks that are complete already.
 
-        block: side of a block in pixels. key: a hash of all that decides the numbers. If the folder holds
-        something else than a stage of the same key, size, layers and blocks, it is emptied.
+        block: side of a block in pixels; a stage that is gone on with keeps its own. key: a hash of all that
+        decides the numbers. If the folder holds something else than a stage of the same key, size and layers,
+        or a damaged one, it is emptied, with a note if that costs pixels. memory: bytes that predicting the
+        image may take in all, of which some keep what was read; None: the usual ones.
         StorageError if it cannot be written.
         """
         card = {
@@ -75,12 +93,32 @@ class Stage:
             "block": block,
             "layers": {name: [layer.channels, np.dtype(layer.dtype).str] for name, layer in layers.items()},
         }
+        notes: tuple[str, ...] = ()
         with storage_errors(folder):
-            if _read_card(folder) != card:
-                _remove(folder)
-                _create(folder, size, layers, block)
-                write_json(folder / _CARD, card)
-        return cls(folder, size, layers, block)
+            found = _read_card(folder)
+            before = found["block"] if isinstance(found, dict) and "block" in found else block
+            if found == card | {"block": before}:
+                try:
+                    return cls(folder, size, layers, before, memory)
+                except _DAMAGE:
+                    notes = (f"begun anew, since what was done before is damaged ({folder})",)
+            elif found and (lost := sum(box.height * box.width for box in _read_marks(folder / _MARKS))):
+                notes = (
+                    f"begun anew, since what was done before ({lost / 1e6:,.1f} megapixels)"
+                    " is of another image or of tiles of another size (--memory)",
+                )
+            _remove(folder)
+            _create(folder, size, layers, block)
+            write_json(folder / _CARD, card)
+            stage = cls(folder, size, layers, block, memory)
+        stage.notes = notes
+        return stage
+
+    @staticmethod
+    def discard(folder: Path) -> None:
+        """Delete the stage in a folder, if there is one."""
+        with storage_errors(folder):
+            _remove(folder)
 
     @property
     def finished(self) -> frozenset[Box]:
@@ -119,8 +157,7 @@ class Stage:
 
     def remove(self) -> None:
         """Delete the folder: what it holds has become files."""
-        with storage_errors(self.folder):
-            _remove(self.folder)
+        Stage.discard(self.folder)
 
     def _chunk(self, layer: str, row: int, column: int) -> NDArray[Any] | None:
         """A chunk of a layer, [channels, height, width]; None if it is zero everywhere."""
@@ -135,7 +172,7 @@ class Stage:
         chunk = np.asarray(self._arrays[layer][:, rows, columns])
         with self._lock:
             self._kept[place] = chunk
-            while len(self._kept) > 1 and sum(each.nbytes for each in self._kept.values()) > _KEPT:
+            while len(self._kept) > 1 and sum(each.nbytes for each in self._kept.values()) > self._most:
                 self._kept.popitem(last=False)
         return chunk
 
@@ -150,8 +187,7 @@ class Stage:
         """Have the disk hold what was written of a box: no mark may outlive its numbers."""
         for path in self._paths(layer, box):
             if path.exists():
-                with path.open("rb+") as stream:
-                    os.fsync(stream.fileno())
+                sync(path)
 
     def _require(self, box: Box, values: Mapping[str, NDArray[Any]]) -> None:
         ends = (box.top, box.left, box.bottom % self.size.height, box.right % self.size.width)
@@ -195,11 +231,13 @@ def _create(folder: Path, size: Size, layers: Mapping[str, Layer], block: int) -
             shape=(channels, *size),
             dtype=dtype,
             chunks=(channels, min(block, size.height), min(block, size.width)),
+            chunk_key_encoding={"name": "default", "separator": "/"},  # as `Stage._path` has it
             # quick rather than small: what lies here is soon read again, and then deleted
             compressors=[BloscCodec(cname="lz4", clevel=3, shuffle="shuffle")],
             fill_value=0,
             config={"write_empty_chunks": False},
         )
+    sync(folder)
 
 
 def _remove(folder: Path) -> None:

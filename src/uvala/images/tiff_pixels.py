@@ -16,7 +16,7 @@ _ALPHA = {tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA}
 
 def pixels_of(keyframe: tifffile.TiffPage, array: ImageArray, pages: int) -> Pixels:
     """What samples [C, H, W], of so many pages, mean by the tags of a page; ValueError if nothing of use."""
-    notes = (f"{pages} pages read as {pages} channels",) if pages > 1 else ()
+    notes = _left_out(keyframe) + ((f"{pages} pages read as {pages} channels",) if pages > 1 else ())
     photometric, dtype, palette, alpha = keyframe.photometric, array.dtype.name, None, None
     if array.dtype.kind not in "buif":
         raise ValueError(f"pixels of {array.dtype}")
@@ -44,6 +44,13 @@ def pixels_of(keyframe: tifffile.TiffPage, array: ImageArray, pages: int) -> Pix
         dtype=dtype,
         notes=notes,
     )
+
+
+def _left_out(keyframe: tifffile.TiffPage) -> tuple[str, ...]:
+    """That a file calls each of its pages an image of its own, of which the first one is read."""
+    first, *others = keyframe.parent.series
+    alike = 1 + sum((each.shape, each.dtype) == (first.shape, first.dtype) for each in others)
+    return (f"the first of {alike} images in the file",) if alike > 1 else ()
 
 
 def _has_alpha(keyframe: tifffile.TiffPage) -> bool:

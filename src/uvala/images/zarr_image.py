@@ -16,7 +16,7 @@ import numpy as np
 from uvala.arrays import Box, ImageArray, Size
 from uvala.errors import ImageError
 from uvala.images.boxes import PixelFacts, StoredImage, spacing_of
-from uvala.images.chunks import Chunks, box_of_chunk, grouped
+from uvala.images.chunks import Grid, Piece, in_chunks
 from uvala.images.pixels import Pixels, channels_axis, damaged
 from uvala.images.room import require_room
 
@@ -43,6 +43,28 @@ class _Level:
     def size(self) -> Size:
         return Size(self.array.shape[self.rows], self.array.shape[self.columns])
 
+    @property
+    def grid(self) -> Grid:
+        """The chunks that are read at a time; a shard is read in the chunks that it holds."""
+        count, depth = (
+            1 if self.channels is None else lengths[self.channels]
+            for lengths in (self.array.shape, self.array.chunks)
+        )
+        chunk = Size(self.array.chunks[self.rows], self.array.chunks[self.columns])
+        return Grid(count, self.size, self.array.dtype.newbyteorder("="), chunk, depth).grouped()
+
+    def read(self, piece: Piece) -> ImageArray:
+        """[channels, height, width] of a part of the image."""
+        index: list[int | slice] = [0] * self.array.ndim
+        index[self.rows], index[self.columns] = piece.box.slices
+        if self.channels is not None:
+            index[self.channels] = slice(piece.first, piece.last)
+        kept = [axis for axis, at in enumerate(index) if isinstance(at, slice)]
+        part = np.asarray(self.array[tuple(index)])
+        part = np.moveaxis(part, [kept.index(self.rows), kept.index(self.columns)], (-2, -1))
+        part = part if self.channels is not None else part[None]
+        return part.astype(part.dtype.newbyteorder("="), copy=False)
+
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder holds a Zarr array or a group of them."""
@@ -55,59 +77,38 @@ def zarr_size(path: Path) -> Size:
 
 
 def decode_zarr(path: Path) -> Pixels:
-    """All pixels of the image in a Zarr folder. ImageError as `open_zarr`."""
-    image = open_zarr(path)
-    require_room(path, image.nbytes)
-    assert image.read is not None
-    return image.read(Box(0, 0, *image.size))
+    """All pixels of the image in a Zarr folder. ImageError as `open_zarr`, and if they are too many."""
+    level = _level(path)
+    require_room(path, level.array.nbytes)
+    return _pixels(level.read(Piece(0, level.grid.channels, Box(0, 0, *level.size))))
 
 
-def open_zarr(path: Path) -> StoredImage:
-    """The image in a Zarr folder, whose boxes are read chunk by chunk.
+def open_zarr(path: Path, memory: int | None = None) -> StoredImage:
+    """The image in a Zarr folder, whose boxes are read chunk by chunk. memory: as of `Chunks`.
 
     ImageError for a group that is no image, and for axes that are neither channels nor rows nor columns;
     ValueError, or what zarr raises, if it is damaged.
     """
     level = _level(path)
-    array, size = level.array, level.size
-    dtype = array.dtype.newbyteorder("=")
-    if dtype.kind not in "buif":
-        raise ValueError(f"pixels of {dtype}")
-    if 0 in array.shape:
-        raise ValueError(f"no pixel in an array of {list(array.shape)}")
-    channels = 1 if level.channels is None else array.shape[level.channels]
-    chunk = grouped(Size(array.chunks[level.rows], array.chunks[level.columns]), size)
-
-    def load(row: int, column: int) -> ImageArray:
-        return _read(level, box_of_chunk(chunk, size, row, column)).astype(dtype, copy=False)
-
-    chunks = Chunks(path, channels, size, dtype, chunk, load)
-    return StoredImage(
-        size=size,
-        nbytes=array.nbytes,
-        read=lambda box: Pixels(channels=chunks.read(box), dtype=dtype.name),
-        facts=level.facts,
-        notes=chunks.notes,
-    )
+    raw, notes = in_chunks(level.grid, level.read, memory)
+    read = None if raw is None else (lambda box: _pixels(raw(box)))
+    return StoredImage(level.size, level.array.nbytes, read, facts=level.facts, notes=notes)
 
 
-def _read(level: _Level, box: Box) -> ImageArray:
-    """[C, h, w] of a box."""
-    index: list[int | slice] = [0] * level.array.ndim
-    index[level.rows], index[level.columns] = box.slices
-    if level.channels is not None:
-        index[level.channels] = slice(None)
-    kept = [axis for axis, at in enumerate(index) if isinstance(at, slice)]
-    part = np.asarray(level.array[tuple(index)])
-    part = np.moveaxis(part, [kept.index(level.rows), kept.index(level.columns)], (-2, -1))
-    return part if level.channels is not None else part[None]
+def _pixels(array: ImageArray) -> Pixels:
+    return Pixels(channels=array, dtype=array.dtype.name)
 
 
 def _level(path: Path) -> _Level:
     import zarr
 
     node = zarr.open(store=path, mode="r")
-    return _of_array(path, node) if isinstance(node, zarr.Array) else _of_group(path, node)
+    level = _of_array(path, node) if isinstance(node, zarr.Array) else _of_group(path, node)
+    if level.array.dtype.kind not in "buif":
+        raise ValueError(f"pixels of {level.array.dtype}")
+    if 0 in level.array.shape:
+        raise ValueError(f"no pixel in an array of {list(level.array.shape)}")
+    return level
 
 
 def _of_array(path: Path, array: "Array[Any]") -> _Level:

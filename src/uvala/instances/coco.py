@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uvala.arrays import LabelMap
+from uvala.arrays import Box, LabelMap, Size
 from uvala.errors import ShapeError
 from uvala.instances.labels import numbered, object_boxes
 
-__all__ = ["CocoImage", "add_to_coco", "run_lengths", "to_coco"]
+__all__ = ["CocoImage", "add_to_coco", "annotation_in_strips", "annotations_of", "run_lengths", "to_coco"]
 
 Counts = NDArray[np.int64]
 """Pixels outside, inside, outside, ... an object, column by column; the first may be 0."""
@@ -59,7 +59,13 @@ def to_coco(
 
 def add_to_coco(collection: dict[str, Any], image: CocoImage, *, compressed: bool = True) -> None:
     """Append an image and its objects to what `to_coco` made: no need to keep labels till the end."""
-    annotations = _annotations(image, len(collection["categories"]), compressed)
+    annotations = annotations_of(
+        image.labels,
+        image.scores,
+        image.classes,
+        num_categories=len(collection["categories"]),
+        compressed=compressed,
+    )
     image_id = len(collection["images"]) + 1
     height, width = image.labels.shape
     collection["images"].append(
@@ -71,38 +77,83 @@ def add_to_coco(collection: dict[str, Any], image: CocoImage, *, compressed: boo
     ]
 
 
-def _annotations(image: CocoImage, num_categories: int, compressed: bool) -> list[dict[str, Any]]:
-    """The annotations of an image's objects, without the ids of annotation and image."""
-    objects, names = numbered(image.labels)
-    classes = _classes(image, names, num_categories)
-    scores = None if image.scores is None else _per_object("scores", image.scores, names)
-    runs = run_lengths(objects)
+def annotations_of(
+    labels: NDArray[Any],
+    scores: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
+    *,
+    num_categories: int = 1,
+    compressed: bool = True,
+    corner: tuple[int, int] = (0, 0),
+    whole: Size | None = None,
+) -> list[dict[str, Any]]:
+    """The annotations of an image's objects as of `to_coco`, without the ids of annotation and image.
+
+    labels, scores, classes: as of `CocoImage`. corner, whole: as of `run_lengths`.
+    """
+    objects, names = numbered(labels)
+    size = whole or Size(*objects.shape)
+    places = _classes(classes, names, num_categories)
+    values = None if scores is None else _per_object("scores", scores, names)
+    runs = run_lengths(objects, corner=corner, whole=size)
     counts = _strings(runs) if compressed else [each.tolist() for each in runs]
     annotations = []
     for index, box in enumerate(object_boxes(objects)):
         annotation: dict[str, Any] = {
-            "category_id": int(classes[index]) + 1,
-            "segmentation": {"size": list(objects.shape), "counts": counts[index]},
-            "bbox": [box.left, box.top, box.width, box.height],
+            "category_id": int(places[index]) + 1,
+            "segmentation": {"size": list(size), "counts": counts[index]},
+            "bbox": [corner[1] + box.left, corner[0] + box.top, box.width, box.height],
             "area": int(runs[index][1::2].sum()),
             "iscrowd": 0,
         }
-        if scores is not None:
-            annotation["score"] = float(scores[index])
+        if values is not None:
+            annotation["score"] = float(values[index])
         annotations.append(annotation)
     return annotations
 
 
-def run_lengths(labels: NDArray[Any]) -> list[Counts]:
+def annotation_in_strips(
+    strips: Iterable[tuple[Box, NDArray[np.bool_]]], score: float | None, *, box: Box, whole: Size
+) -> dict[str, Any]:
+    """The annotation, as of `annotations_of`, of one object that is too large to be cut out.
+
+    strips: parts of the box around it, all as high as that, from left to right, and which of their pixels are
+    its own.
+    """
+    runs = [_runs(own.astype(np.int32), (strip.top, strip.left), whole.height)[1:] for strip, own in strips]
+    starts, ends = (np.concatenate(each) for each in zip(*runs, strict=True))
+    apart = starts[1:] != ends[:-1]  # a run goes on where one column of the image ends and the next begins
+    starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
+    counts = np.diff(np.stack([starts, ends], axis=1).ravel(), prepend=0)
+    rest = whole.height * whole.width - ends[-1]
+    annotation: dict[str, Any] = {
+        "category_id": 1,
+        "segmentation": {
+            "size": list(whole),
+            "counts": _strings([np.append(counts, rest) if rest else counts])[0],
+        },
+        "bbox": [box.left, box.top, box.width, box.height],
+        "area": int((ends - starts).sum()),
+        "iscrowd": 0,
+    }
+    return annotation if score is None else {**annotation, "score": score}
+
+
+def run_lengths(
+    labels: NDArray[Any], *, corner: tuple[int, int] = (0, 0), whole: Size | None = None
+) -> list[Counts]:
     """COCO's run lengths of each object, in the order of their numbers: int64 [N] each.
 
     labels: integers [H, W], 0 background. The mask is read column by column; counts of pixels outside and
     inside take turns, and those outside come first, if only with 0. One pass over the image, not per object.
+    corner, whole: if the labels are cut out of an image, the row and column of their first pixel there, and
+    the image's size; the run lengths are then those of the image.
     """
     objects, names = numbered(labels)
     if not len(names):
         return []
-    values, starts, ends = _runs(objects)
+    size = whole or Size(*objects.shape)
+    values, starts, ends = _runs(objects, corner, size.height)
     first = np.flatnonzero(np.diff(values, prepend=0))  # the first run of each object
     before = np.concatenate([[0], ends[:-1]])
     before[first] = 0
@@ -110,19 +161,30 @@ def run_lengths(labels: NDArray[Any]) -> list[Counts]:
     bounds = [*first.tolist(), len(values)]
     counts = []
     for begin, end in pairwise(bounds):
-        rest = objects.size - ends[end - 1]
+        rest = size.height * size.width - ends[end - 1]
         counts.append(np.append(pairs[begin:end].ravel(), [rest] if rest else []).astype(np.int64))
     return counts
 
 
-def _runs(objects: LabelMap) -> tuple[NDArray[np.int32], Counts, Counts]:
-    """Number, start and end of each run of an object down the columns, sorted by number."""
-    flat = objects.ravel(order="F")
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+def _runs(
+    objects: LabelMap, corner: tuple[int, int], height: int
+) -> tuple[NDArray[np.int32], Counts, Counts]:
+    """Number, start and end of each run of an object down the columns, sorted by number.
+
+    corner: where in an image of `height` rows the objects begin; starts and ends are places there.
+    """
+    flat, rows = objects.ravel(order="F"), len(objects)
+    changes = flat[1:] != flat[:-1]
+    if rows < height:  # between two columns of a part lie other pixels of the image
+        changes[rows - 1 :: rows] = True
+    edges = np.flatnonzero(changes) + 1
     starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [flat.size]])
     order = np.argsort(flat[starts], kind="stable")
     order = order[flat[starts[order]] > 0]
-    return flat[starts[order]], starts[order], ends[order]
+    values, starts, lengths = flat[starts[order]], starts[order], (ends - starts)[order]
+    columns, tops = np.divmod(starts, rows)
+    places = (columns + corner[1]) * height + tops + corner[0]
+    return values, places, places + lengths
 
 
 def _strings(runs: list[Counts]) -> list[str]:
@@ -154,10 +216,9 @@ def _strings(runs: list[Counts]) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _classes(image: CocoImage, names: NDArray[np.int64], num_categories: int) -> NDArray[Any]:
+def _classes(given: ArrayLike | None, names: NDArray[np.int64], num_categories: int) -> NDArray[Any]:
     """The place of each object's class in the list of categories, int [n]."""
-    given = np.zeros(len(names), np.int64) if image.classes is None else image.classes
-    classes = _per_object("classes", given, names)
+    classes = _per_object("classes", np.zeros(len(names), np.int64) if given is None else given, names)
     fits = classes.dtype.kind in "ui" and np.isin(classes, range(num_categories)).all()
     if len(names) and not fits:
         raise ShapeError(

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from uvala.errors import ShapeError
 from uvala.instances.outlines import Polygon, polygons
 
-__all__ = ["to_features", "to_geojson"]
+__all__ = ["rings_of", "to_features", "to_geojson"]
 
 COLOUR = (230, 159, 0)  # orange of Okabe and Ito (2008), which red-green blind people see as well
 
@@ -75,10 +75,15 @@ def to_features(
 
 
 def _geometry(parts: list[Polygon]) -> dict[str, Any]:
-    rings = [[ring.tolist() for ring in (part.outer, *part.holes)] for part in parts]
+    rings = [rings_of(part) for part in parts]
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": rings[0]}
     return {"type": "MultiPolygon", "coordinates": rings}
+
+
+def rings_of(polygon: Polygon) -> list[Any]:
+    """The coordinates of a polygon: those of its outer ring, then those of its holes."""
+    return [ring.tolist() for ring in (polygon.outer, *polygon.holes)]
 
 
 def _column(name: str, column: ArrayLike, count: int) -> list[Any]:

@@ -11,12 +11,11 @@ from numpy.typing import ArrayLike
 
 from uvala.arrays import Box, LabelMap, Size, cells
 from uvala.files import storage_errors
+from uvala.machine import shares
 
 __all__ = ["LabelFile", "Labels"]
 
-_KEPT = (
-    24  # blocks in memory: those beside and below the one that is looked at, as it moves through the image
-)
+_LEAST_KEPT = 4  # blocks in memory, however few bytes they may take: those that meet at a corner
 
 
 class LabelFile:
@@ -27,9 +26,12 @@ class LabelFile:
     that it goes when this is closed and when the process is killed. Not for several threads.
     A memory map would do as well, but pages of it count as memory of the process until others need the
     memory, and a full disk ends the process there; here it is a StorageError.
+
+    memory: bytes that predicting the image may take in all, of which some keep blocks: those beside and below
+    the one that is looked at, as it moves through the image. None: the usual ones.
     """
 
-    def __init__(self, folder: Path, size: Size, *, block: int = 1024) -> None:
+    def __init__(self, folder: Path, size: Size, *, block: int = 1024, memory: int | None = None) -> None:
         self.shape = tuple(size)
         self.size = size.height * size.width
         self.dtype = np.dtype(np.int32)
@@ -37,6 +39,7 @@ class LabelFile:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed in __exit__
+        self._most = max(_LEAST_KEPT, shares(memory).labels // (block * block * self.dtype.itemsize))
         self._kept: OrderedDict[tuple[int, int], LabelMap] = OrderedDict()
         self._changed: set[tuple[int, int]] = set()  # of those kept
         self._slots: dict[tuple[int, int], int] = {}  # where in the file the others lie
@@ -87,7 +90,7 @@ class LabelFile:
 
     def _keep(self, place: tuple[int, int], block: LabelMap) -> None:
         self._kept[place] = block
-        if len(self._kept) > _KEPT:
+        if len(self._kept) > self._most:
             oldest, gone = self._kept.popitem(last=False)
             if oldest in self._changed:
                 self._changed.remove(oldest)
