@@ -123,6 +123,59 @@ class TestHalo:
     def test_is_none_where_every_pixel_depends_on_every_other(self, whole):
         assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), whole), 3).halo is None
 
+    @pytest.mark.parametrize(
+        "whole",
+        [
+            lambda x: x * x.max(),
+            lambda x: x * x.flatten(2).amax(-1)[:, :, None, None],
+            lambda x: x * x.flatten(2).max(dim=-1).values[:, :, None, None],
+            lambda x: x * x.amax(dim=3, keepdim=True),
+            lambda x: x - x.min(),
+            lambda x: x * x.flatten(2).median(-1).values[:, :, None, None],
+            lambda x: x * x.flatten(2).topk(3).values.mean(-1)[:, :, None, None],
+            lambda x: x / torch.quantile(x, 0.99),
+        ],
+        ids=["largest", "of each channel", "the same", "of a row", "smallest", "median", "three", "quantile"],
+    )
+    def test_is_none_where_a_pixel_is_picked_out_of_the_whole_map(self, whole):
+        class Whole(nn.Module):
+            def forward(self, image: Tensor) -> Tensor:
+                return whole(image)
+
+        assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), Whole()), 3).halo is None
+
+    @pytest.mark.parametrize(
+        "local",
+        [
+            lambda x: x * x.amax(dim=1, keepdim=True),
+            lambda x: x * x.max(dim=1, keepdim=True).values,
+            lambda x: torch.max(x, x * 2),
+            lambda x: x.unflatten(1, (2, 1)).amax(dim=2),
+            lambda x: x * x.mean(dim=(2, 3)).amax(dim=1)[:, None, None, None],
+        ],
+        ids=["largest channel", "the same", "of two", "of a group", "of a squeeze"],
+    )
+    def test_does_not_mind_what_is_picked_within_a_pixel(self, local):
+        class Local(nn.Module):
+            def forward(self, image: Tensor) -> Tensor:
+                return local(image)
+
+        assert measure(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), Local()), 3).halo == 1
+
+    @pytest.mark.parametrize(
+        "pooling",
+        [{"return_indices": True}, {"dilation": 2, "padding": 1}, {"dilation": (2, 2), "padding": 1}],
+        ids=str,
+    )
+    def test_is_none_for_pooling_that_no_mean_stands_for(self, pooling):
+        class Pooled(nn.Module):
+            def forward(self, image: Tensor) -> Tensor:
+                found = F.max_pool2d(image, 3, 1, **{"padding": 1, **pooling})
+                largest = found[0] if isinstance(found, tuple) else found
+                return F.pad(largest, (1, 1, 1, 1)) if largest.shape != image.shape else largest
+
+        assert measure(Pooled(), 1).halo is None
+
     def test_is_none_where_a_skip_is_cut_out_at_a_place_that_the_size_decides(self):
         assert measure(make("paper_unet", depth=3, padding=True), 3).halo is None
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from uvala.data.normalisation import Normalisation
 from uvala.runs.card import NetworkCard
-from uvala.runs.inference import predict_outputs
+from uvala.runs.inference import Use, predict_outputs
 from uvala.tiling.config import TileConfig
 from uvala.tiling.test_time_config import TestTimeConfig
 
@@ -43,9 +43,8 @@ def outputs_of(objects: str, *logits: float, temperature: float = 1.0):
     network = NetworkCard(name="x", in_channels=1, num_classes=2, logits=len(logits), objects=objects, halo=0)
     scale = Normalisation(low=(0.0,), high=(1.0,))
     image = np.zeros((1, 4, 5), np.uint8)
-    return predict_outputs(
-        Constant(*logits), image, scale, network, TileConfig(), torch.device("cpu"), temperature
-    )
+    use = Use(Constant(*logits), network, scale, TileConfig(), torch.device("cpu"), temperature)
+    return predict_outputs(use, image)
 
 
 def softmax(logits) -> np.ndarray:
@@ -90,7 +89,7 @@ class TestTestTime:
         image = np.zeros((1, 4, 5), np.uint8)
         scale = Normalisation(low=(0.0,), high=(1.0,))
         tiles, cpu = TileConfig(), torch.device("cpu")
-        return predict_outputs(Rows(logits), image, scale, network, tiles, cpu, 1.0, test_time)
+        return predict_outputs(Use(Rows(logits), network, scale, tiles, cpu, 1.0, test_time), image)
 
     @pytest.mark.parametrize(("objects", "logits"), [("classes", 2), ("borders", 3), ("distance", 3)])
     def test_a_mirrored_view_counts_as_much_as_the_image(self, objects, logits):
@@ -120,8 +119,9 @@ class TestReading:
         spied = Spied(np.load(tmp_path / "image.npy", mmap_mode="r"))
         network = NetworkCard(name="x", in_channels=1, num_classes=2, logits=1, halo=2)
         scale, cpu = Normalisation(low=(0.0,), high=(255.0,)), torch.device("cpu")
-        tiled = predict_outputs(nn.Identity(), spied, scale, network, TileConfig(size=64, whole_below=0), cpu)
-        whole = predict_outputs(nn.Identity(), image, scale, network, TileConfig(), cpu)
+        tiles = TileConfig(size=64, whole_below=0)
+        tiled = predict_outputs(Use(nn.Identity(), network, scale, tiles, cpu), spied)
+        whole = predict_outputs(Use(nn.Identity(), network, scale, TileConfig(), cpu), image)
         np.testing.assert_array_equal(tiled.probabilities, whole.probabilities)
         assert max(spied.read) <= 68 * 68
 
@@ -130,8 +130,8 @@ class TestReading:
         network = NetworkCard(name="x", in_channels=1, num_classes=2, logits=1, halo=2)
         scale, cpu = Normalisation(by="image"), torch.device("cpu")
         tiles = TileConfig(size=64, whole_below=0)
-        tiled = predict_outputs(nn.Identity(), image, scale, network, tiles, cpu)
-        whole = predict_outputs(nn.Identity(), image, scale, network, TileConfig(), cpu)
+        tiled = predict_outputs(Use(nn.Identity(), network, scale, tiles, cpu), image)
+        whole = predict_outputs(Use(nn.Identity(), network, scale, TileConfig(), cpu), image)
         np.testing.assert_array_equal(tiled.probabilities, whole.probabilities)
 
 

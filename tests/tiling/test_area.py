@@ -58,18 +58,11 @@ def test_has_a_box_if_nothing_of_its_squares_is_missing(some, box):
     assert area.has(box) == (painted(some)[around.slices] > 0).all()
 
 
-def test_is_empty_at_first_and_complete_with_the_whole_image():
+def test_is_complete_with_the_whole_image():
     area = Area(SIZE, 16)
-    assert (area.empty, area.complete, area.rows) == (True, False, 0)
+    assert not area.complete
     area.add(Box(0, 0, *SIZE))
-    assert (area.empty, area.complete, area.rows) == (False, True, 50)
-
-
-def test_rows_are_those_that_have_nothing_missing_from_the_top_on():
-    area = Area(SIZE, 16)
-    area.add(Box(0, 0, 32, 70))
-    area.add(Box(32, 0, 48, 64))
-    assert area.rows == 32
+    assert area.complete
 
 
 def test_nothing_is_missing_of_what_it_has():

@@ -54,6 +54,36 @@ def test_numpy_images_and_networks_of_one_s_own_will_do():
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "other", [lambda image: image[:, ::-1], lambda image: image.astype(">f4"), lambda image: image.T.copy().T]
+)
+def test_numpy_images_may_lie_in_memory_as_they_like(other):
+    model, image = nn.Conv2d(2, 3, 3, padding=1), other(np.random.default_rng(0).random((2, 40, 31)))
+    expected = uvala.predict_logits(model, torch.tensor(np.array(image, np.float32, order="C")))
+    torch.testing.assert_close(uvala.predict_logits(model, image), expected, rtol=0, atol=1e-6)
+
+
+def test_images_that_are_only_read_are_no_reason_to_warn():
+    image = np.zeros((2, 40, 31), np.float32)
+    image.flags.writeable = False
+    assert uvala.predict_logits(nn.Conv2d(2, 3, 1), image).shape == (3, 40, 31)
+
+
+def test_what_is_no_number_is_refused(pocket_unet):
+    with pytest.raises(ShapeError, match="real numbers"):
+        uvala.predict_logits(pocket_unet, np.zeros((3, 20, 20), complex))
+
+
+def test_blending_is_logged_and_exact_tiles_are_not(caplog):
+    model, image = nn.Conv2d(3, 2, 3, padding=1), random_image(3, 290, 281)
+    uvala.predict_logits(model, image, tile=32)
+    assert not caplog.records
+    model.local = False
+    uvala.predict_logits(model, image, tile=32)
+    (record,) = caplog.records
+    assert "blended tiles of 32 pixels" in record.getMessage()
+
+
 def test_a_batch_is_refused(pocket_unet):
     with pytest.raises(ShapeError, match=r"\[C, H, W\]"):
         uvala.predict_logits(pocket_unet, random_image(1, 3, 20, 20))

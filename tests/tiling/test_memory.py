@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from uvala.arrays import Size
 from uvala.errors import ConfigError
 from uvala.models.catalog import create_model
 from uvala.models.facts import measure
@@ -114,9 +114,18 @@ class TestCeiling:
         assert limits(unet, 400 * MB, config=config).batch == 1
         assert limits(unet, 10**11, config=config).batch == 8
 
-    def test_strips_of_a_wide_image_that_is_blended_count(self, instance_unet):
-        wide, narrow = (limits(instance_unet, 300 * MB, size=Size(10**5, width)) for width in (20_000, 1000))
-        assert wide.size < narrow.size
+    def test_sums_of_large_images_that_are_blended_count(self, instance_unet):
+        large, small = (limits(instance_unet, 300 * MB, large=each) for each in (True, False))
+        assert large.size < small.size
+
+    def test_networks_that_take_turns_have_less_each(self, unet):
+        alone, shared = (limits(unet, 300 * MB, networks=number) for number in (1, 5))
+        assert alone.size > shared.size
+
+    def test_the_tile_that_is_read_ahead_counts(self, unet):
+        need = measure_memory(unet, 3, multiple=16)
+        more = need.of_tiles(64, 32) - replace(need, channels=0).of_tiles(64, 32)
+        assert more == 128 * 128 * 3 * 4
 
     def test_too_little_for_the_smallest_tile_is_refused_with_what_it_needs(self, unet):
         with pytest.raises(ConfigError, match=r"3 MB of memory.*expected (\d+) MB or more") as refused:

@@ -226,6 +226,8 @@ class _MeanForMaximum(TorchFunctionMode):
         squeezes = statistic_of(func, args, kwargs) in ("mean", "maximum")
         if squeezes and not self.told:
             raise _NotLocal
+        if func in _POOLS_THAT_PICK:
+            raise _NotLocal
         if func is F.max_pool2d or func is torch.max_pool2d:
             return _mean_pool(*args, **kwargs)
         result = func(*args, **kwargs)
@@ -266,9 +268,19 @@ def _mean_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor:
-    assert dilation in (1, (1, 1)), "no network here dilates its pooling"
-    assert not return_indices, "no network here keeps the indices of its pooling"
+    if dilation not in (1, (1, 1), [1, 1]):
+        raise _NotLocal  # it is local, but there is no such mean to follow the gradient of
     return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
+
+
+_POOLS_THAT_PICK = {
+    F.max_pool2d_with_indices,
+    F.fractional_max_pool2d,
+    F.fractional_max_pool2d_with_indices,
+    F.max_unpool2d,
+    F.adaptive_max_pool2d_with_indices,
+}
+"""Of the pixels that these look at, a gradient sees one, and no mean stands for them."""
 
 
 def receptive_field(model: nn.Module, in_channels: int) -> int | None:

@@ -27,6 +27,15 @@ Statistic = Literal["mean", "maximum", "moments"]
 _EPS = 1e-5  # torch's default
 _MEANS = {torch.mean, Tensor.mean}
 _MAXIMA = {torch.amax, Tensor.amax}
+# What picks some numbers out of all. The axis is its second argument; of a few it is the third.
+_PICKS = "max min amax amin aminmax argmax argmin median nanmedian mode sort argsort msort cummax cummin"
+_PICKS_BY_A_NUMBER = "topk kthvalue quantile nanquantile"
+_AXIS_OF_PICK = {
+    getattr(home, name): place
+    for place, names in ((1, _PICKS), (2, _PICKS_BY_A_NUMBER))
+    for name in names.split()
+    for home in (torch, Tensor)
+}
 _GROUPS = {F.group_norm, torch.group_norm}
 _POOLS: dict[Any, Statistic] = {F.adaptive_avg_pool2d: "mean", F.adaptive_max_pool2d: "maximum"}
 
@@ -47,13 +56,16 @@ def statistic_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> St
 def is_everywhere(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call looks at the whole map in a way that no tile can stand in for.
 
-    Attention, pooling to several pixels, means over batch or channels too, and interpolations that depend on
-    the size of the map and are not bilinear.
+    Attention, pooling to several pixels, means over batch or channels too, what is picked out of more than
+    the channels of a pixel (the largest, the median, an order), and interpolations that depend on the size of
+    the map and are not bilinear.
     """
     if func is F.scaled_dot_product_attention:
         return True
-    if func in _MEANS | _MAXIMA:
+    if func in _MEANS:
         return _over_more_than_the_image(*args, **kwargs)
+    if func in _AXIS_OF_PICK:
+        return statistic_of(func, args, kwargs) is None and not _within_a_pixel(func, args, kwargs)
     if is_stretch(func, args, kwargs):
         smooth = _argument(args, kwargs, 3, "mode") == "bilinear"
         return not smooth or bool(_argument(args, kwargs, 6, "antialias"))
@@ -120,11 +132,23 @@ def _over_more_than_the_image(x: Tensor, dim: Any = None, *others: Any, **named:
     return x.ndim == 4 and _axes(dim) > {2, 3}
 
 
-def _axes(dim: Any) -> set[int]:
-    """Which of four axes are meant."""
+def _within_a_pixel(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call picks among numbers of one pixel: the channels of a map, or two maps of one shape.
+
+    A map is [B, ..., H, W], or [B, C, H * W]; what has two axes or fewer is none.
+    """
+    dim = _argument(args, kwargs, _AXIS_OF_PICK[func], "dim")
+    axes = _argument(args, kwargs, 0, "input").ndim
+    if axes < 3 or isinstance(dim, Tensor) or "other" in kwargs:
+        return True
+    return dim is not None and _axes(dim, axes) <= set(range(1, max(2, axes - 2)))
+
+
+def _axes(dim: Any, of: int = 4) -> set[int]:
+    """Which of so many axes are meant."""
     if dim is None:
-        return {0, 1, 2, 3}
-    return {each % 4 for each in (dim if isinstance(dim, tuple | list) else (dim,))}
+        return set(range(of))
+    return {each % of for each in (dim if isinstance(dim, tuple | list) else (dim,))}
 
 
 def _keeps_its_place(

@@ -1,8 +1,9 @@
 """From an image to what a network says about it: the one path, which validation and prediction share."""
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from uvala.runs.card import NetworkCard
 from uvala.tiling.config import TileConfig
 from uvala.tiling.network import Activation, class_probabilities
 from uvala.tiling.run import predict_blocks, predict_from_reader
+from uvala.tiling.seams import Blend
+from uvala.tiling.shelf import Scratch
 from uvala.tiling.test_time_config import TestTimeConfig
 
-__all__ = ["Outputs", "activation", "output_blocks", "parted", "predict_outputs", "with_entropy"]
+__all__ = ["Outputs", "Use", "activation", "output_blocks", "parted", "predict_outputs", "with_entropy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,84 +41,93 @@ class Outputs:
     distance: NDArray[np.float32] | None = None
     entropy: NDArray[np.float32] | None = None
 
+    @property
+    def maps(self) -> dict[str, NDArray[np.float32]]:
+        """Those that are there, by their names."""
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: values for name, values in every.items() if values is not None}
+
+    def by_map(self, change: Callable[..., NDArray[np.float32]], *others: "Outputs") -> "Outputs":
+        """`change` of each map that is there, and of the same map of the others."""
+        several = [each.maps for each in (self, *others)]
+        return Outputs(**{name: change(*(maps[name] for maps in several)) for name in self.maps})
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A network, and all that decides what it says about an image.
+
+    device: where it lies. temperature: by which logits are divided. test_time: mirrored and turned views
+    whose outputs are averaged; None: only the image as it is.
+    """
+
+    model: nn.Module
+    network: NetworkCard
+    normalisation: Normalisation
+    tiles: TileConfig
+    device: torch.device
+    temperature: float = 1.0
+    test_time: TestTimeConfig | None = None
+
 
 def predict_outputs(
-    model: nn.Module,
+    use: Use,
     image: ImageArray | LazyImage,
-    normalisation: Normalisation,
-    network: NetworkCard,
-    tiles: TileConfig,
-    device: torch.device,
-    temperature: float = 1.0,
-    test_time: TestTimeConfig | None = None,
     *,
     spread: bool = False,
-    on_blended: Callable[[str], None] | None = None,
+    on_blended: Callable[[Blend], object] | None = None,
 ) -> Outputs:
-    """What `model` says about an image [C, H, W] in the units of its file.
+    """What a network says about an image [C, H, W] in the units of its file.
 
-    test_time: mirrored and turned views whose outputs are averaged; None: only the image as it is. spread:
-    whether the entropy of each view is asked for, too. The image is normalised tile by tile, so that one that
-    is mapped from disk may be larger than the memory. on_blended: hears why its tiles are not exact.
+    spread: whether the entropy of each view is asked for, too. on_blended: hears that its tiles are not
+    exact. The image is normalised tile by tile, so that one on disk may be larger than the memory.
     """
-    asked = _asked(model, image, normalisation, network, tiles, device, temperature, test_time, spread)
-    return parted(predict_from_reader(**asked, on_blended=on_blended), network.objects, spread)
+    maps = predict_from_reader(**_asked(use, image, spread), on_blended=on_blended)
+    return parted(maps, use.network.objects, spread)
 
 
 def output_blocks(
-    model: nn.Module,
+    use: Use,
     image: ImageArray | LazyImage,
-    normalisation: Normalisation,
-    network: NetworkCard,
-    tiles: TileConfig,
-    device: torch.device,
-    temperature: float = 1.0,
-    test_time: TestTimeConfig | None = None,
     *,
-    spread: bool = False,
     grid: int,
     finished: Collection[Box] = (),
-    on_blended: Callable[[str], None] | None = None,
-) -> Iterator[tuple[Box, Outputs]]:
+    spread: bool = False,
+    on_blended: Callable[[Blend], object] | None = None,
+    scratch: Scratch | None = None,
+) -> Generator[tuple[Box, Outputs]]:
     """As `predict_outputs`, box by box, cut at multiples of `grid`; see `tiling.run.predict_blocks`.
 
-    finished: areas that need not come again. The result as a whole is never held.
+    finished: areas that need not come again. scratch: for what blended tiles have no room for in memory. The
+    result as a whole is never held. To be closed where it is left early: nothing reads the image then.
     """
-    asked = _asked(model, image, normalisation, network, tiles, device, temperature, test_time, spread)
-    for box, outputs in predict_blocks(**asked, grid=grid, finished=finished, on_blended=on_blended):
-        yield box, parted(outputs, network.objects, spread)
+    asked = _asked(use, image, spread)
+    blocks = predict_blocks(**asked, grid=grid, finished=finished, on_blended=on_blended, scratch=scratch)
+    with closing(blocks):
+        for box, maps in blocks:
+            yield box, parted(maps, use.network.objects, spread)
 
 
-def _asked(
-    model: nn.Module,
-    image: ImageArray | LazyImage,
-    normalisation: Normalisation,
-    network: NetworkCard,
-    tiles: TileConfig,
-    device: torch.device,
-    temperature: float,
-    test_time: TestTimeConfig | None,
-    spread: bool,
-) -> dict[str, Any]:
+def _asked(use: Use, image: ImageArray | LazyImage, spread: bool) -> dict[str, Any]:
     """What `tiling.run` is asked."""
-    scale = scale_of(image, normalisation)
+    scale = scale_of(image, use.normalisation)
     size = image.size if isinstance(image, LazyImage) else Size(*image.shape[-2:])
 
     def read(box: Box) -> Tensor:
         part = image.read(box) if isinstance(image, LazyImage) else image[:, *box.slices]
         return torch.from_numpy(normalise(part, scale))
 
-    activate = activation(network.objects, temperature)
+    activate = activation(use.network.objects, use.temperature)
     return {
-        "model": model,
+        "model": use.model,
         "read": read,
         "size": size,
-        "halo": network.halo,
-        "multiple": network.multiple,
-        "tiles": tiles,
-        "device": device,
-        "activate": with_entropy(activate, network.num_classes) if spread else activate,
-        "test_time": test_time,
+        "halo": use.network.halo,
+        "multiple": use.network.multiple,
+        "tiles": use.tiles,
+        "device": use.device,
+        "activate": with_entropy(activate, use.network.num_classes) if spread else activate,
+        "test_time": use.test_time,
     }
 
 

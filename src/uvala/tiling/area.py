@@ -26,17 +26,6 @@ class Area:
         """Whether this is the whole image."""
         return bool(self._in.all())
 
-    @property
-    def empty(self) -> bool:
-        """Whether this is nothing of the image."""
-        return not self._in.any()
-
-    @property
-    def rows(self) -> int:
-        """Rows of pixels, from the top of the image on, that are in it from left to right."""
-        full = np.asarray(self._in.all(axis=1))
-        return min(int(full.argmin() if not full.all() else len(full)) * self.cell, self.size.height)
-
     def add(self, box: Box) -> None:
         """Take in the squares that lie in the box entirely."""
         self._in[self._squares(box, whole=True)] = True

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
 
 import torch
 from torch import Tensor
 
-from uvala.arrays import Box, Size
-from uvala.tiling.geometry import Tile
+from uvala.arrays import Box, Size, cells
+from uvala.tiling.geometry import Tile, inside
+from uvala.tiling.shelf import Shelf
 
 __all__ = ["Window", "blend", "window_named"]
 
@@ -24,41 +24,41 @@ def blend(
     size: Size,
     *,
     window: Window,
-    grid: int,
-    top: int,
+    side: int,
+    wanted: Callable[[Box], bool],
+    sums: Shelf,
 ) -> Iterator[tuple[Box, Tensor]]:
-    """The mean of all tiles that saw a pixel, weighed by their windows.
+    """The mean of all tiles that saw a pixel, weighed by their windows, in squares of `side` pixels.
 
-    seen: tiles with the outputs for all that they read, [N, height, width], in the order of the plan. Gives
-    strips of the image from row `top` on, float32 [N, height, size.width], cut at multiples of `grid`: each
-    as soon as no tile will be added to it.
+    seen: tiles with the outputs for all that they read, [N, height, width], in the order of the plan. Each
+    square of the image that is wanted is given, float32 [N, height, width], as soon as no tile will be added
+    to it. sums: where squares wait for that; with their weights, which come last.
     """
-    rows = [
-        Box(*span) for span in sorted({(tile.read.top, 0, tile.read.bottom, size.width) for tile in plan})
-    ]
-    following = {row.top: after.top for row, after in pairwise(rows)}
-    total = weight = None
-    for start, row in groupby(seen, key=lambda pair: pair[0].read.top):
-        for tile, outputs in row:
-            if total is None or weight is None:
-                total, weight = torch.zeros(len(outputs), 0, size.width), torch.zeros(0, size.width)
-            missing = tile.read.bottom - top - len(weight)
-            if missing > 0:
-                total = torch.cat([total, torch.zeros(len(total), missing, size.width)], dim=1)
-                weight = torch.cat([weight, torch.zeros(missing, size.width)])
-            above = max(top - tile.read.top, 0)  # rows that are finished
-            place = slice(max(tile.read.top - top, 0), tile.read.bottom - top)
-            columns = slice(tile.read.left, tile.read.right)
-            weights = window(tile)[above:]  # [h, w]
-            total[:, place, columns] += outputs[:, above:].to("cpu", torch.float32) * weights
-            weight[place, columns] += weights
-        assert total is not None
-        assert weight is not None
-        bottom = following[start] // grid * grid if start in following else size.height
-        if bottom > top:
-            ready = bottom - top
-            yield Box(top, 0, bottom, size.width), total[:, :ready] / weight[:ready]
-            total, weight, top = total[:, ready:], weight[ready:], bottom
+    last = {
+        (cell.row, cell.column): number
+        for number, tile in enumerate(plan)
+        for cell in cells(inside(tile.read, size), side)
+    }
+    for number, (tile, outputs) in enumerate(seen):
+        weights = window(tile)  # [h, w]
+        weighed = outputs.to("cpu", torch.float32) * weights
+        for cell in cells(inside(tile.read, size), side):
+            place, (top, left) = (cell.row, cell.column), (cell.row * side, cell.column * side)
+            square = inside(Box(top, left, top + side, left + side), size)
+            if not wanted(square):
+                continue
+            known = sums.take(place)
+            total = (
+                torch.zeros(len(weighed) + 1, square.height, square.width)
+                if known is None
+                else torch.from_numpy(known)
+            )
+            total[:-1, *cell.of_cell] += weighed[:, *cell.of_box]
+            total[-1, *cell.of_cell] += weights[cell.of_box]
+            if number == last[place]:
+                yield square, total[:-1] / total[-1]
+            else:
+                sums.put(place, total.numpy())
 
 
 def window_named(name: str) -> Window:

@@ -18,7 +18,7 @@ from itertools import groupby, pairwise
 
 from uvala.arrays import Box, Size
 
-__all__ = ["Tile", "plan_tiles"]
+__all__ = ["Tile", "inside", "plan_tiles", "up"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Tile:
         )
 
 
+def inside(box: Box, size: Size) -> Box:
+    """The part of a box that is in an image of `size`, whose frame may be larger."""
+    return Box(box.top, box.left, min(box.bottom, size.height), min(box.right, size.width))
+
+
 Span = tuple[int, int, int, int]
 """(read from, read to, write from, write to) along one axis."""
 
@@ -51,10 +56,10 @@ def plan_tiles(size: Size, tile: int, halo: int, multiple: int, grid: int = 1) -
     contributes as many blocks as fit or, where not even one does, a part of a block. The parts of a block
     then follow one another. 1: no blocks. Blocks begin at multiples of `multiple` as well.
     """
-    context = _up(halo, multiple)
+    context = up(halo, multiple)
     if grid > 1:
         block = math.lcm(multiple, grid)
-        core = tile // block * block or _up(tile, multiple)
+        core = tile // block * block or up(tile, multiple)
         rows, columns = (_spans_on_grid(length, core, block, context, multiple) for length in size)
         return [
             _tile(row, column)
@@ -63,7 +68,7 @@ def plan_tiles(size: Size, tile: int, halo: int, multiple: int, grid: int = 1) -
             for row in row_of_blocks
             for column in column_of_blocks
         ]
-    side = _up(tile, multiple) + 2 * context
+    side = up(tile, multiple) + 2 * context
     down, across = _longest(size, side, context, multiple)
     rows, columns = (
         _spans(size.height, down, context, multiple),
@@ -80,7 +85,7 @@ def _tile(row: Span, column: Span) -> Tile:
 
 def _longest(size: Size, side: int, context: int, multiple: int) -> Size:
     """How long tiles of at most `side` * `side` pixels may be, so that together they read the least."""
-    height, width = (_up(length, multiple) for length in size)
+    height, width = (up(length, multiple) for length in size)
     best, least = Size(side, side), (math.inf, 0, 0)
     # twice as many rows of tiles as squares would make; where these are exact, flatter ones only read more
     for count in range(1, 2 * _count(height, side, context) + 1):
@@ -106,12 +111,12 @@ def _read(whole: int, count: int, context: int, multiple: int) -> int:
     """What each of `count` equal tiles of a line reads."""
     if count == 1:
         return whole
-    return _up(-(-max(whole - 2 * context, 1) // count), multiple) + 2 * context
+    return up(-(-max(whole - 2 * context, 1) // count), multiple) + 2 * context
 
 
 def _spans(length: int, longest: int, context: int, multiple: int) -> list[Span]:
     """Equal spans that each read at most `longest` pixels."""
-    whole = _up(length, multiple)
+    whole = up(length, multiple)
     count = _count(whole, longest, context)
     if count == 1:
         return [(0, length, 0, length)]
@@ -128,7 +133,7 @@ def _spans(length: int, longest: int, context: int, multiple: int) -> list[Span]
 
 def _spans_on_grid(length: int, core: int, block: int, context: int, multiple: int) -> list[Span]:
     """Spans that each write `core` pixels or, before the end of a block or of the line, what is left."""
-    whole, read = _up(length, multiple), core + 2 * context
+    whole, read = up(length, multiple), core + 2 * context
     if whole <= read:
         return [(0, length, 0, length)]
     every = max(core, block)
@@ -147,5 +152,6 @@ def _by_block(spans: Sequence[Span], block: int) -> Iterator[list[Span]]:
         yield list(some)
 
 
-def _up(number: int, multiple: int) -> int:
+def up(number: int, multiple: int) -> int:
+    """The multiple at or after a number."""
     return -(-number // multiple) * multiple

@@ -1,7 +1,11 @@
 """The small door to exact tiling: a network, an image, and its logits."""
 
+import logging
+from typing import Any
+
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from uvala.arrays import Size
@@ -11,6 +15,7 @@ from uvala.models.catalog import recipe_of
 from uvala.models.facts import measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.run import predict_from_reader, probabilities_whole
+from uvala.tiling.seams import Blend
 
 __all__ = ["logits_in_tiles", "predict_logits"]
 
@@ -26,9 +31,9 @@ def predict_logits(model: nn.Module, image: ArrayLike | Tensor, tile: int | None
     number of the whole image (instance norm, squeezes) costs a pass over the image each.
 
     Only where no tile can be exact (attention over the whole image, padding that depends on its size) are
-    tiles blended; `uvala models` tells which. With `tile`, a second or two go into finding out what a pixel
-    depends on. Raises ShapeError for an image of another form or number of channels, and ConfigError for a
-    tile below 32 pixels.
+    tiles blended; `uvala models` tells which, and the logger `uvala` that it happened. With `tile`, a second
+    or two go into finding out what a pixel depends on. Raises ShapeError for an image of another form or
+    number of channels, and ConfigError for a tile below 32 pixels.
     """
     if tile is None:
         pixels, device = _as_network_wants(model, image)
@@ -51,12 +56,19 @@ def logits_in_tiles(model: nn.Module, image: ArrayLike | Tensor, tiles: TileConf
         tiles=tiles,
         device=device,
         activate=_as_they_are,
+        on_blended=_say_so if tiles.mode == "exact" else None,
+    )
+
+
+def _say_so(blend: Blend) -> None:
+    logging.getLogger("uvala").warning(
+        "logits are those of blended tiles of %d pixels, not of the whole image: %s", blend.tile, blend.why
     )
 
 
 def _as_network_wants(model: nn.Module, image: ArrayLike | Tensor) -> tuple[Tensor, torch.device]:
     """The image in the precision of the weights, and where these lie; ShapeError."""
-    pixels = torch.as_tensor(image)
+    pixels = image if isinstance(image, Tensor) else _as_tensor(np.asarray(image))
     if pixels.ndim != 3 or 0 in pixels.shape:
         raise ShapeError(
             found=f"an image of shape {tuple(pixels.shape)}",
@@ -72,6 +84,18 @@ def _as_network_wants(model: nn.Module, image: ArrayLike | Tensor) -> tuple[Tens
         )
     weight = next(model.parameters(), torch.empty(0))
     return pixels.to(weight.dtype if weight.is_floating_point() else torch.float32), weight.device
+
+
+def _as_tensor(array: NDArray[Any]) -> Tensor:
+    """The same numbers; torch takes neither mirrored arrays nor those of the other byte order."""
+    if array.dtype.kind not in "buif":
+        raise ShapeError(
+            found=f"an image of dtype {array.dtype}",
+            expected="real numbers [C, H, W]",
+            fix="give the pixels as an array or a tensor of numbers",
+        )
+    # writable: torch warns of memory that it might be asked to alter
+    return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
 
 
 def _channels_of(model: nn.Module) -> int | None:

@@ -22,13 +22,13 @@ from uvala.arrays import Box, Size
 from uvala.errors import ConfigError
 from uvala.models.facts import count_statistics
 from uvala.tiling.config import SMALLEST_TILE, TileConfig
-from uvala.tiling.geometry import Tile
+from uvala.tiling.geometry import Tile, up
 from uvala.tiling.network import Activation, TiledNetwork, class_probabilities, evaluating
 from uvala.tiling.one_colour import MOST_ANSWERS
 from uvala.tiling.tta import View
 from uvala.tiling.whole import Moments, NotLocal, survey
 
-__all__ = ["Need", "measure_memory", "tile_within"]
+__all__ = ["Need", "fit_tiles", "measure_memory", "room_for_sums", "tile_within"]
 
 LARGEST_TILE = 4096  # pixels a side; beyond, context is a small part of a tile whatever the network
 # What convolutions take beside the tensors that they are given and give, and what lies idle between blocks of
@@ -37,6 +37,7 @@ LARGEST_TILE = 4096  # pixels a side; beyond, context is a small part of a tile 
 SCRATCH = 1.75
 _PROBE = 256  # pixels a side, at least; smaller maps may be rounded up or padded more than they weigh
 _FLOAT = 4  # bytes
+_SUMS = 2**27  # bytes of sums in memory: those of 11 million pixels, of two classes
 
 
 def tile_within(
@@ -49,15 +50,17 @@ def tile_within(
     multiple: int,
     activate: Activation = class_probabilities,
     views: int = 1,
-    size: Size | None = None,
+    networks: int = 1,
+    large: bool = False,
     device: torch.device | None = None,
 ) -> TileConfig:
     """`config` with the largest tiles, and the largest images in one piece, that stay below a ceiling.
 
     memory_bytes: for the tiles themselves, what they read and what they give; on top come the weights, the
     process as it is before, and what the caller keeps of the image. channels: of the image. halo, multiple,
-    activate: as in `predict_blocks`. views: how many are averaged. size: of the largest image; blended tiles
-    need a strip as wide as it. device: the CPU if none is given.
+    activate: as in `predict_blocks`. views: how many are averaged. networks: how many share the ceiling, and
+    take turns. large: for images that are never held as a whole; of blended tiles, sums are then kept in
+    `room_for_sums`, however wide an image is. device: the CPU if none is given.
 
     A tile is made smaller than `config.size` only where it must be, and then comes alone; the numbers are the
     same for any ceiling where tiles are exact. ConfigError if the smallest tile needs more.
@@ -65,16 +68,26 @@ def tile_within(
     chosen = halo is None or config.mode == "blended"
     blended = chosen or count_statistics(model, channels) > config.statistics
     context = config.overlap // 2 if blended or halo is None else halo
-    context = -(-context // multiple) * multiple
     need = measure_memory(
         model, channels, multiple=multiple, told=not blended, activate=activate, views=views, device=device
     )
-    width = 0 if size is None or not blended else size.width
+    need, sums = replace(need, networks=networks), room_for_sums(memory_bytes, networks) * (large and blended)
+    return fit_tiles(need, config, memory_bytes, context=context, multiple=multiple, sums=sums)
+
+
+def fit_tiles(
+    need: "Need", config: TileConfig, memory_bytes: int, *, context: int, multiple: int, sums: int = 0
+) -> TileConfig:
+    """As `tile_within`, of a network of which it is known what it needs.
+
+    context: pixels that a tile sees on each side of what it contributes. sums: as of `Need.of_tiles`.
+    """
+    context = up(context, multiple)
 
     def bytes_of(tile: int, batch: int) -> float:
-        return need.of_tiles(tile, context, batch, width)
+        return need.of_tiles(tile, context, batch, sums)
 
-    least = -(-SMALLEST_TILE // multiple) * multiple
+    least = up(SMALLEST_TILE, multiple)
     sizes = range(least, max(LARGEST_TILE, config.size) + 1, multiple)
     batch = config.batch if bytes_of(max(config.size, least), config.batch) <= memory_bytes else 1
     fitting = [tile for tile in sizes if bytes_of(tile, batch) <= memory_bytes]
@@ -90,30 +103,40 @@ def tile_within(
     return config.model_copy(update=changes)
 
 
+def room_for_sums(memory_bytes: int, networks: int = 1) -> int:
+    """Bytes of sums of blended tiles that each of so many networks keeps in memory under a ceiling."""
+    return min(_SUMS, memory_bytes // 4) // networks
+
+
 @dataclass(frozen=True)
 class Need:
     """Bytes that a network needs while it predicts.
 
     fixed and each_pixel: of the tensors alive at one time, while it sees a tile. outputs: what it says of a
-    pixel, numbers. views: how many are averaged.
+    pixel, numbers. views: how many are averaged. channels: of the image. networks: how many there are, each
+    of which keeps what it read ahead and what it gave while another one is at work.
     """
 
     fixed: float
     each_pixel: float
     outputs: int
     views: int = 1
+    channels: int = 0
+    networks: int = 1
 
-    def of_tiles(self, tile: int, context: int, batch: int = 1, strip: int = 0) -> float:
+    def of_tiles(self, tile: int, context: int, batch: int = 1, sums: int = 0) -> float:
         """For a batch of tiles that contribute `tile` * `tile` pixels, with so much context on each side.
 
-        strip: width of the image whose strips are blended, if they are.
+        sums: bytes of those of blended tiles that are kept in memory, if tiles are.
         """
-        side = tile + 2 * context
+        read = (tile + 2 * context) ** 2
         of_one = _FLOAT * self.outputs
         kept = batch * tile * tile * of_one * (1 + (self.views > 1))  # the copy given, and the sum of views
-        remembered = MOST_ANSWERS * side * side * of_one
-        blending = 2 * (of_one + _FLOAT) * strip * 2 * side  # sums and weights, while they are enlarged
-        return SCRATCH * (self.fixed + self.each_pixel * batch * side * side) + kept + remembered + blending
+        remembered = MOST_ANSWERS * read * of_one
+        ahead = _FLOAT * self.channels * read
+        blending = sums + (of_one + _FLOAT) * read if sums else 0  # and a tile, weighed
+        each = kept + remembered + ahead + blending
+        return SCRATCH * (self.fixed + self.each_pixel * batch * read) + self.networks * each
 
     def pixels_in_one_piece(self, memory_bytes: int) -> int:
         """How many pixels an image may have that is not cut."""
@@ -136,7 +159,7 @@ def measure_memory(
     told: as in tiles that are told of the whole image, where the network can be told.
     """
     where = device or torch.device("cpu")
-    side = -(-_PROBE // multiple) * multiple
+    side = up(_PROBE, multiple)
     network = TiledNetwork(
         _Shapes(model), where, multiple, None, activate, (View(),), Size(4 * side, 4 * side)
     )
@@ -146,7 +169,7 @@ def measure_memory(
         small, outputs = _peak(network, channels, Size(side, side))
         large, _ = _peak(network, channels, Size(2 * side, 2 * side))
     each_pixel = (large - small) / (3 * side * side)
-    return Need(max(0.0, small - each_pixel * side * side), each_pixel, outputs, views)
+    return Need(max(0.0, small - each_pixel * side * side), each_pixel, outputs, views, channels)
 
 
 class _Shapes(nn.Module):

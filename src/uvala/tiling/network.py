@@ -1,7 +1,7 @@
 """A network as tiles see it: in all views of the image, and told of the whole of it where it has to be."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from uvala.arrays import Box, Size
 from uvala.errors import ShapeError
+from uvala.tiling.ahead import Reader, read_ahead
 from uvala.tiling.geometry import Tile
 from uvala.tiling.one_colour import Answers, colour_of
 from uvala.tiling.tta import View
 from uvala.tiling.whole import InTile, Moments, StatisticNeeded, Survey
 
-__all__ = ["Activation", "Known", "Reader", "TiledNetwork", "class_probabilities", "evaluating"]
+__all__ = ["Activation", "Known", "TiledNetwork", "class_probabilities", "evaluating"]
 
 Activation = Callable[[Tensor], Tensor]
 """Makes outputs [..., N] of logits [..., L], pixel by pixel; float32 or better, channels last."""
@@ -27,9 +28,6 @@ def class_probabilities(logits: Tensor) -> Tensor:
         logits = torch.cat([torch.zeros_like(logits), logits], dim=-1)
     return logits.softmax(dim=-1)
 
-
-Reader = Callable[[Box], Tensor]
-"""Gives the pixels of a box, float [C, height, width], normalised as the network wants them."""
 
 Known = Sequence[dict[int, Moments]]
 """The known statistics of the whole image: of each view, by the place of the call that wants them."""
@@ -60,16 +58,20 @@ class TiledNetwork:
         """Whether a tile has to know anything of the whole image."""
         return any(each.needed for each in self.surveys)
 
-    def outputs(self, read: Reader, tiles: Sequence[Tile], known: Known = ()) -> list[Tensor]:
+    def boxes(self, tiles: Sequence[Tile]) -> Iterator[Box]:
+        """Of what `outputs` wants the pixels for these tiles, in their order."""
+        return (self._box(view, self._in_view(view, tile)) for view in self.views for tile in tiles)
+
+    def outputs(self, pixels: Iterator[Tensor], tiles: Sequence[Tile], known: Known = ()) -> list[Tensor]:
         """What the network says of the part that each tile writes: [N, height, width] each, on the device.
 
-        tiles: equally large, for a batch; one alone where the network is told of the whole image. known: of
-        `gather`, where the network needs telling.
+        pixels: of the `boxes` of these tiles and of those to come. tiles: equally large, for a batch; one
+        alone where the network is told of the whole image. known: of `gather`, where it needs telling.
         """
         totals: list[Tensor] = []
         for number, view in enumerate(self.views):
             places = [self._in_view(view, tile) for tile in tiles]
-            images = [self._image(read, view, place) for place in places]
+            images = [view.of(next(pixels)) for _ in places]
             if self.needs_telling:
                 (image,), (place,) = images, places
                 with self.inside(number, place, known[number]):
@@ -84,13 +86,13 @@ class TiledNetwork:
         """The statistics of the whole image, which the parts that the tiles write cover once."""
         known: list[dict[int, Moments]] = [{} for _ in self.views]
         for number, (view, survey) in enumerate(zip(self.views, self.surveys, strict=True)):
+            places = [self._in_view(view, tile) for tile in plan]
             for wanted in survey.statistics:
                 gathered = Moments()
-                for tile in plan:
-                    place = self._in_view(view, tile)
-                    image = self._image(read, view, place)
-                    with suppress(StatisticNeeded), self.inside(number, place, known[number], gathered):
-                        self._seen(image[None])
+                with closing(read_ahead(read, [self._box(view, place) for place in places])) as pixels:
+                    for place, image in zip(places, pixels, strict=True):
+                        with suppress(StatisticNeeded), self.inside(number, place, known[number], gathered):
+                            self._seen(view.of(image)[None])
                 known[number][wanted] = gathered
         return known
 
@@ -116,9 +118,9 @@ class TiledNetwork:
         """The multiple at or before a place."""
         return place // self.multiple * self.multiple
 
-    def _image(self, read: Reader, view: View, place: Tile) -> Tensor:
-        """The pixels of a box of the view, [C, height, width]."""
-        return view.of(read(view.box(place.read, self.frame)))
+    def _box(self, view: View, place: Tile) -> Box:
+        """What a tile of the view reads, in the frame."""
+        return view.box(place.read, self.frame)
 
     def inside(
         self, number: int, place: Tile, known: dict[int, Moments], gather: Moments | None = None

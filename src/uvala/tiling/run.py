@@ -5,19 +5,23 @@ that computes a convolution alike for both shapes. On a CPU it does, for tiles o
 takes another path for layers of up to 20,480 numbers, so that far smaller tiles differ by rounding (1e-7).
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from uvala.arrays import Box, Size
 from uvala.errors import UvalaError
+from uvala.tiling.ahead import Reader
 from uvala.tiling.area import Area
 from uvala.tiling.config import SMALLEST_TILE, TileConfig
 from uvala.tiling.geometry import Tile, plan_tiles
-from uvala.tiling.network import Activation, Reader, TiledNetwork, class_probabilities, evaluating
+from uvala.tiling.network import Activation, TiledNetwork, class_probabilities, evaluating
 from uvala.tiling.passes import Pass
+from uvala.tiling.seams import Blend, blended_crop
+from uvala.tiling.shelf import Scratch
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import read_beyond, views_of
 from uvala.tiling.whole import NotLocal, survey
@@ -41,7 +45,7 @@ def predict_probabilities(
     activate: Activation = class_probabilities,
     test_time: TestTimeConfig | None = None,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
-    on_blended: Callable[[str], None] | None = None,
+    on_blended: Callable[[Blend], object] | None = None,
 ) -> Tensor:
     """The softmax probabilities of an image, float32 [K, H, W] on the CPU, each in 0 to 1.
 
@@ -53,9 +57,9 @@ def predict_probabilities(
     With a finite halo the result does not depend on `tiles`: a network whose interpolations depend on the
     size of the image, or that takes statistics of the whole of it, is told of them (see `whole`). Without a
     halo (None), or with more than `tiles.statistics` of these, an image above `tiles.whole_below` is an
-    approximation: overlapping tiles, blended. `on_blended` then hears why, once, unless `tiles.mode` asked
-    for it. When the device runs out of memory the image is cut smaller and tried again, of which
-    `on_smaller_tiles` hears.
+    approximation: overlapping tiles, blended, as they are where `tiles.mode` asks for it. `on_blended` then
+    hears so, once. When the device runs out of memory the image is cut smaller and tried again, of which
+    `on_smaller_tiles` hears; blended tiles are so only before the first of them is done.
 
     Raises UvalaError if even the smallest tile does not fit.
     """
@@ -86,7 +90,7 @@ def predict_from_reader(
     activate: Activation = class_probabilities,
     test_time: TestTimeConfig | None = None,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
-    on_blended: Callable[[str], None] | None = None,
+    on_blended: Callable[[Blend], object] | None = None,
 ) -> Tensor:
     """As `predict_probabilities`, of an image of `size` that is read box by box and never held as a whole."""
     result = torch.empty(0)
@@ -121,25 +125,29 @@ def predict_blocks(
     activate: Activation = class_probabilities,
     test_time: TestTimeConfig | None = None,
     on_smaller_tiles: Callable[[TileConfig], None] | None = None,
-    on_blended: Callable[[str], None] | None = None,
+    on_blended: Callable[[Blend], object] | None = None,
     grid: int = 1,
     finished: Collection[Box] = (),
-) -> Iterator[tuple[Box, Tensor]]:
+    scratch: Scratch | None = None,
+) -> Generator[tuple[Box, Tensor]]:
     """As `predict_from_reader`, box by box: each with its outputs, float32 [N, height, width] on the CPU.
 
-    The boxes cover each pixel of the image once, in reading order, and are cut at multiples of `grid`.
+    The boxes cover each pixel of the image once, row by row, and are cut at multiples of `grid`. To be closed
+    where it is left early: `read`, which a thread calls for the tile after this one, has ended then.
     finished: boxes, of whatever tiles, that came from an earlier call with the same network and image and
     need not come again; of a square of the grid that lies in none of them entirely, all comes. Blended tiles
-    are other numbers with another `tiles`, and `finished` is then of calls with the same.
+    are other numbers with another `tiles`, and `finished` is then of calls with the same. Where these had no
+    room on the device, this one begins with smaller tiles, too.
 
-    Memory: some tiles; where tiles are blended, a strip as wide as the image and twice as high as a tile.
+    Memory: some tiles; where tiles are blended, sums for a strip as wide as the image and about twice as high
+    as a tile, of which `scratch` may limit what is in memory.
     """
     views = views_of(test_time)
     frame = size if len(views) == 1 else _extended(size, model, multiple)
     read = read if frame == size else read_beyond(read, size)
     chosen = tiles.mode == "blended"
     network = TiledNetwork(model, device, multiple, None if chosen else halo, activate, views, frame)
-    why = "" if chosen else _NEVER_EXACT
+    why, begun = _CHOSEN if chosen else _NEVER_EXACT, False
     came = Area(size, grid if grid > 1 else multiple)
     for box in finished:
         came.add(box)
@@ -152,13 +160,13 @@ def predict_blocks(
                 network, why = replace(network, halo=None), str(reason) or _NEVER_EXACT
             continue  # where it is blended, the plan is another
         blended = network.halo is None and len(plan) > 1
-        if blended and why and on_blended is not None:
-            on_blended(why)
-            why = ""
-        this = Pass(network, read, plan, tiles, size, grid, blended)
+        this = Pass(network, read, plan, tiles, size, grid, blended, scratch)
         try:
             with evaluating(model):
                 for box, outputs in this.parts(came):
+                    if blended and not begun and on_blended is not None:
+                        on_blended(Blend(why, tiles.size, partial(blended_crop, network, read, tiles, size)))
+                    begun = blended
                     for part in list(came.missing(box)):
                         yield part, _cut_out(outputs, box, part)
                     came.add(box)
@@ -167,8 +175,9 @@ def predict_blocks(
             network, why = replace(network, halo=None, surveys=()), _NEVER_EXACT
             continue
         except torch.OutOfMemoryError:
+            # in the middle of an image, blended tiles of another size would be other numbers
             least = max(SMALLEST_TILE, multiple)
-            smaller = None if blended and not came.empty else _smaller(tiles, least, whole=len(plan) == 1)
+            smaller = None if begun else _smaller(tiles, least, whole=len(plan) == 1)
         # not inside the except clause: the exception holds the frames, and they hold the tensors
         if smaller is None:
             raise UvalaError(
@@ -181,6 +190,7 @@ def predict_blocks(
             on_smaller_tiles(tiles)
 
 
+_CHOSEN = "tiles.mode asks for it"
 _NEVER_EXACT = "no tile of this network gives the numbers of the whole image"
 
 
@@ -216,7 +226,7 @@ def probabilities_whole(
     everything = Box(0, 0, *size)
     network = TiledNetwork(model, device, 1, None, activate, views_of(None), size)
     with evaluating(model):
-        (outputs,) = network.outputs(lambda box: image, [Tile(read=everything, write=everything)])
+        (outputs,) = network.outputs(iter([image]), [Tile(read=everything, write=everything)])
     return torch.empty(outputs.shape).copy_(outputs)  # no tensor of the inference mode
 
 

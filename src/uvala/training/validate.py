@@ -15,7 +15,7 @@ from uvala.data.sample import Sample
 from uvala.data.store import ImageStore, StoredImage
 from uvala.metrics.pixels import confusion_matrix, dice
 from uvala.runs.card import NetworkCard
-from uvala.runs.inference import Outputs, predict_outputs
+from uvala.runs.inference import Outputs, Use, predict_outputs
 from uvala.tiling.config import TileConfig
 from uvala.training.distributed import World
 
@@ -90,7 +90,7 @@ def _sums(
     model: nn.Module, stored: StoredImage, network: NetworkCard, tiles: TileConfig, device: torch.device
 ) -> NDArray[np.float64]:
     """What one image adds to the sums of a validation: [K * K + 4]."""
-    outputs = predict_outputs(model, stored.image, stored.scale, network, tiles, device)
+    outputs = predict_outputs(Use(model, network, stored.scale, tiles, device), stored.image)
     found = outputs.probabilities.argmax(axis=0).astype(np.uint8)
     confusion = confusion_matrix(found, stored.classes, network.num_classes)
     return np.concatenate(
