@@ -28,10 +28,10 @@ def images_are_large(limit: int = 0) -> Iterator[None]:
         folder.IN_MEMORY = before
 
 
-def cut_small(run: Path, **options) -> Predictor:
-    """The predictor of a run with one network, whose tiles contribute 64 pixels a side."""
-    predictor = uvala.load_run(run, device="cpu", **options).predictor
-    tiles = TileConfig(size=64, whole_below=0)
+def cut_small(run: Path, size: int = 64, mode: str = "exact") -> Predictor:
+    """The predictor of a run with one network, whose tiles contribute `size` pixels a side."""
+    predictor = uvala.load_run(run, device="cpu").predictor
+    tiles = TileConfig(size=size, mode=mode, whole_below=0, overlap=16)
     predictor.card = predictor.card.model_copy(update={"tiles": tiles})
     return predictor
 
@@ -42,6 +42,12 @@ def write_image(path: Path, size: tuple[int, int], seed: int = 3) -> Path:
 
     np.save(path, discs(size=size, seed=seed)[0])
     return path
+
+
+def wait_for_a_block(out: Path) -> None:
+    """Wait until a block is written: the thread that does it may be behind what the network has seen."""
+    while not any(path.stat().st_size for path in out.glob(".*.stage/finished.txt")):
+        time.sleep(0.01)
 
 
 def killed_while_predicting(run: Path, image: Path, out: Path, wanted: Wanted, blocks: int) -> bool:
@@ -62,9 +68,7 @@ def _predict(run: Path, image: Path, out: Path, wanted: Wanted, blocks: int) -> 
         nonlocal seen
         seen += 1
         if seen == blocks:
-            # the thread that writes may be behind, and a kill before its first block would show nothing
-            while not any(path.stat().st_size for path in out.glob(".*.stage/finished.txt")):
-                time.sleep(0.01)
+            wait_for_a_block(out)
             os.kill(os.getpid(), signal.SIGKILL)
 
     with images_are_large():

@@ -10,6 +10,7 @@ from PIL import Image
 from trainings import train_quickly
 from uvala.cli.main import main
 from uvala.runs.folder import RunFolder
+from uvala.tiling.test_time_config import TestTimeConfig
 
 
 @pytest.fixture
@@ -108,10 +109,33 @@ class TestSeveralRuns:
         assert "a network for 1 channels and the classes my" in error
 
 
-def test_an_exported_file_takes_no_options_of_runs(uvala, image, tmp_path):
+class TestViews:
+    def test_that_a_network_never_saw_are_refused(self, uvala, disc_data, image, tmp_path):
+        unturned = {f"augment.{name}": False for name in TestTimeConfig.model_fields}
+        run = train_quickly(disc_data, tmp_path / "run", steps=4, settings=unturned)
+        code, _, error = uvala("predict", run.path, image, "--out", tmp_path / "out", "--tta")
+        assert code == 2
+        assert "which was trained without flips and quarter turns" in error
+        code, _, error = uvala("predict", run.path, image, "--out", tmp_path / "out", "--no-tta")
+        assert code == 0, error
+
+
+def test_what_was_done_to_images_is_told_once(uvala, disc_run, image, tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.open(image).convert("LA").save(tmp_path / "images" / name)
+    _, text, _ = uvala("predict", disc_run.path, tmp_path / "images", "--out", tmp_path / "out")
+    assert text.count("alpha channel dropped") == 1
+    assert "alpha channel dropped (2 images)" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--memory", "2GB"), ("--device", "cuda"), ("--backend", "ncnn")]
+)
+def test_an_exported_file_takes_no_options_of_runs(uvala, image, tmp_path, option, value):
     (tmp_path / "model.onnx").touch()
     code, _, error = uvala(
-        "predict", tmp_path / "model.onnx", image, "--out", tmp_path / "out", "--memory", "2GB"
+        "predict", tmp_path / "model.onnx", image, "--out", tmp_path / "out", option, value
     )
     assert code == 2
-    assert "--with, --memory or --backend for model.onnx" in error
+    assert f"{option} for model.onnx" in error

@@ -1,10 +1,14 @@
 """The objects of many images in one COCO file."""
 
 import json
+import os
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from uvala.arrays import Size
+from uvala.errors import StorageError
 from uvala.instances.coco import CocoImage, to_coco
 from uvala.prediction.coco_lines import CocoLines
 
@@ -45,6 +49,61 @@ def test_an_image_that_comes_again_replaces_itself(tmp_path):
     with (tmp_path / ".coco.jsonl").open("a") as stream:
         stream.write('{"images": [{"id"')  # cut off by a kill
     assert written(tmp_path, "ab", resume=True) == to_coco([image("a"), image("b")], ["cell"])
+
+
+def test_an_image_that_was_cut_off_anywhere_does_not_count(tmp_path):
+    first = CocoLines(tmp_path)
+    first.add("cell", image("a"))
+    end = first.lines.stat().st_size
+    first.add("cell", image("b"))
+    content = first.lines.read_bytes()
+    for cut in range(end, len(content) - 1, 5):
+        first.lines.write_bytes(content[:cut])
+        assert written(tmp_path, "c", resume=True) == to_coco([image("a"), image("c")], ["cell"])
+        (tmp_path / "coco.json").unlink()
+
+
+def test_an_image_whose_objects_failed_does_not_count(tmp_path):
+    lines = CocoLines(tmp_path)
+    with suppress(ZeroDivisionError), lines.adding("cell", "b", Size(6, 9)) as annotate:
+        annotate('{"area":3}')
+        annotate(str(1 / 0))
+    lines.add("cell", image("a"))
+    lines.finish()
+    assert json.loads((tmp_path / "coco.json").read_text()) == to_coco([image("a")], ["cell"])
+
+
+@pytest.mark.parametrize("objects", [(0, 0, 2), (2, 0, 1), (1, 2, 0)], ids=str)
+def test_images_without_objects_stay_in_a_file_that_is_gone_on_with(tmp_path, objects):
+    images = [image(name, count) for name, count in zip("abc", objects, strict=True)]
+    for each in images:
+        lines = CocoLines(tmp_path, resume=True)
+        lines.add("cell", each)
+        lines.finish()
+    assert json.loads((tmp_path / "coco.json").read_text()) == to_coco(images, ["cell"])
+
+
+def test_a_file_to_which_nothing_comes_is_not_written_again(tmp_path):
+    written(tmp_path, "ab")
+    before = (tmp_path / "coco.json").stat()
+    CocoLines(tmp_path, resume=True).finish()
+    assert os.path.samestat((tmp_path / "coco.json").stat(), before)
+
+
+def test_a_file_that_others_wrote_is_not_gone_on_with(tmp_path):
+    content = json.dumps(written(tmp_path, "ab"), indent=1)
+    (tmp_path / "coco.json").write_text(content)
+    with pytest.raises(StorageError, match="not as uvala wrote it"):
+        written(tmp_path, "c", resume=True)
+    assert (tmp_path / "coco.json").read_text() == content
+
+
+def test_names_that_are_no_utf_8_come_back(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    for each in (name, "ä\u2028.png"):
+        written(tmp_path, [each], resume=True)
+    listed = json.loads((tmp_path / "coco.json").read_text())["images"]
+    assert [each["file_name"] for each in listed] == [name, "ä\u2028.png"]
 
 
 def test_a_new_one_takes_nothing_over(tmp_path):

@@ -1,5 +1,7 @@
 """Several networks as one."""
 
+from weakref import ref
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,21 @@ def test_probabilities_are_the_mean_and_sum_to_one():
     np.testing.assert_allclose(mean.probabilities, expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(mean.probabilities.sum(axis=0), 1, rtol=0, atol=1e-6)
     assert mean.borders is mean.distance is None
+
+
+def test_of_outputs_that_come_one_by_one_no_more_than_two_are_held():
+    alive: list[ref] = []
+
+    def one_by_one():
+        for _ in range(5):
+            said = outputs()
+            alive.append(ref(said))
+            yield said
+            del said
+            assert sum(each() is not None for each in alive) <= 2
+
+    mean_outputs(one_by_one())
+    assert len(alive) == 5
 
 
 @pytest.mark.parametrize("name", ["borders", "distance"])

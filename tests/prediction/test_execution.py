@@ -2,12 +2,15 @@
 
 import pytest
 from numpy.testing import assert_allclose
+from torch import nn
 
 import uvala
 from drawn import discs
 from uvala.arrays import Size
 from uvala.errors import ConfigError, UnknownNameError
+from uvala.prediction.ensemble import Member
 from uvala.prediction.execution import parse_memory
+from uvala.tiling.config import TileConfig
 
 
 @pytest.mark.parametrize(
@@ -38,9 +41,9 @@ def test_less_memory_than_a_tile_needs_is_refused_before_the_first_image(disc_ru
 
 
 class TestTiles:
-    def tiles(self, run, memory, large=None):
+    def tiles(self, run, memory):
         predictor = uvala.load_run(run.path, device="cpu", memory=memory).predictor
-        return predictor.execution.tiles(predictor.used[0], large)
+        return predictor.execution.tiles(predictor.used[0])
 
     def test_are_smaller_in_less_memory(self, disc_run):
         sides = [self.tiles(disc_run, memory).size for memory in (60_000_000, 200_000_000, 2_000_000_000)]
@@ -53,10 +56,39 @@ class TestTiles:
     def test_of_large_images_are_whole_blocks(self, disc_run):
         for memory in (60_000_000, 200_000_000, None):
             predictor = uvala.load_run(disc_run.path, device="cpu", memory=memory).predictor
-            size = Size(30000, 40000)
-            grid = predictor.cutting(size).grid
-            assert predictor.execution.tiles(predictor.used[0], size).size % grid == 0
+            grid = predictor.cutting(Size(30000, 40000)).grid
+            tile = predictor.execution.tiles(predictor.used[0], large=True).size
+            assert tile % grid == 0 or grid % tile == 0
             assert grid & (grid - 1) == 0
+
+    def test_of_little_memory_do_not_make_a_disk_full_of_little_files(self, disc_run):
+        for memory in (60_000_000, None):
+            predictor = uvala.load_run(disc_run.path, device="cpu", memory=memory).predictor
+            assert predictor.cutting(Size(30000, 40000)).grid >= 256
+
+    def test_of_several_networks_are_of_one_size(self, disc_run):
+        predictor = uvala.load_run(disc_run.path, device="cpu").predictor
+        small = TileConfig(size=300)
+        members = [
+            predictor.used[0],
+            Member(nn.Conv2d(1, 2, 3, padding=1), predictor.card.model_copy(update={"tiles": small})),
+        ]
+        together = predictor.execution.together(members)
+        assert {member.card.tiles.size for member in together} == {256}
+        assert predictor.execution.cutting(members).grid == 256
+
+    def test_of_several_networks_are_smaller_than_those_of_one(self, disc_run):
+        predictor = uvala.load_run(disc_run.path, device="cpu", memory=300_000_000).predictor
+        sizes = [predictor.execution.tiles(predictor.used[0], networks=number).size for number in (1, 8)]
+        assert sizes[1] < sizes[0]
+
+    def test_that_are_blended_do_not_depend_on_the_size_of_the_image(self, disc_run):
+        predictor = uvala.load_run(disc_run.path, device="cpu").predictor
+        blended = predictor.card.tiles.model_copy(update={"mode": "blended"})
+        predictor.card = predictor.card.model_copy(update={"tiles": blended})
+        cuttings = {predictor.cutting(Size(50_000, width)) for width in (5_000, 60_000, 500_000)}
+        assert len(cuttings) == 1
+        assert predictor.execution.tiles(predictor.used[0], large=True).size > blended.size / 2
 
     def test_decide_no_number(self, disc_run):
         image = discs(size=(300, 400), seed=3)[0]

@@ -1,5 +1,9 @@
 """A file predicts as the run does that it was exported from."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -10,6 +14,7 @@ from uvala.errors import RunError, ShapeError
 from uvala.images.lazy import in_memory
 from uvala.prediction.engine import Predictor
 from uvala.prediction.exported import ExportedPredictor
+from uvala.prediction.file_card import FORMAT
 from uvala.prediction.session import open_session
 from uvala.tiling.test_time_config import TestTimeConfig
 
@@ -17,6 +22,11 @@ from uvala.tiling.test_time_config import TestTimeConfig
 @pytest.fixture(scope="module")
 def path(disc_run, tmp_path_factory):
     return export(disc_run.path, tmp_path_factory.mktemp("exported") / "discs.onnx").path
+
+
+@pytest.fixture(scope="module")
+def openvino(disc_run, tmp_path_factory):
+    return export(disc_run.path, tmp_path_factory.mktemp("exported") / "discs.xml", to="openvino").path
 
 
 @pytest.fixture
@@ -70,11 +80,60 @@ def test_other_channels_are_refused(path):
         ExportedPredictor(path)(np.zeros((4, 20, 20), np.uint8))
 
 
+def test_identity_of_onnx_does_not_know_what_lies_beside_it(path, tmp_path):
+    before = ExportedPredictor(path).identity
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / path.name).with_suffix(".bin").write_bytes(b"weights for OpenVINO")
+    assert ExportedPredictor(tmp_path / path.name).identity == before
+
+
 @pytest.mark.parametrize("name", ["damaged.onnx", "damaged.xml"])
-def test_a_damaged_file_is_named(tmp_path, name):
-    (tmp_path / name).write_bytes(b"what is this")
-    with pytest.raises(RunError, match=f"{name}, which cannot be opened"):
+@pytest.mark.parametrize("content", [b"", b"what is this", bytes(range(256)) * 40, b"\x08\x08"], ids=len)
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RunError, match=f"{name}, which (cannot be opened|says nothing of uvala)"):
         open_session(tmp_path / name)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.999])
+class TestTruncated:
+    """What is left of a file whose copying was stopped."""
+
+    def test_onnx_is_named(self, path, tmp_path, share):
+        content = path.read_bytes()
+        (tmp_path / "part.onnx").write_bytes(content[: int(share * len(content))])
+        with pytest.raises(RunError, match=r"part\.onnx, which (cannot be opened|says nothing of uvala)"):
+            open_session(tmp_path / "part.onnx")
+
+    @pytest.mark.parametrize("suffix", [".xml", ".bin"])
+    def test_openvino_is_named(self, openvino, tmp_path, share, suffix):
+        for each in (".xml", ".bin"):
+            content = openvino.with_suffix(each).read_bytes()
+            whole = len(content) if each != suffix else int(share * len(content))
+            (tmp_path / f"part{each}").write_bytes(content[:whole])
+        with pytest.raises(RunError, match=r"part\.xml, which (cannot be opened|says nothing of uvala)"):
+            open_session(tmp_path / "part.xml")
+
+
+def test_a_damaged_file_ends_the_command_with_a_sentence(tmp_path):
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "image.npy").touch()
+    command = [sys.executable, "-m", "uvala", "predict", tmp_path / "empty.onnx", tmp_path / "image.npy"]
+    told = subprocess.run([*command, "--out", tmp_path / "out"], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "empty.onnx, which cannot be opened" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_file_of_a_later_version_is_refused(path, tmp_path):
+    import onnx
+
+    model = onnx.load(path)
+    (said,) = (each for each in model.metadata_props if each.key == "uvala")
+    said.value = json.dumps(json.loads(said.value) | {"format": FORMAT + 1})
+    onnx.save(model, tmp_path / "later.onnx")
+    with pytest.raises(RunError, match=r"later\.onnx, which another version of uvala wrote"):
+        open_session(tmp_path / "later.onnx")
 
 
 def test_a_file_of_another_project_is_refused(path, tmp_path):

@@ -1,6 +1,7 @@
 """Images that are predicted block by block."""
 
 import csv
+import json
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,13 @@ import zarr
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from predictions import cut_small, images_are_large, killed_while_predicting, write_image
+from predictions import (
+    cut_small,
+    images_are_large,
+    killed_while_predicting,
+    wait_for_a_block,
+    write_image,
+)
 from uvala.api.predicting import predict_paths
 from uvala.data.masks import ClassEntry, MaskEncoding
 from uvala.errors import ImageError
@@ -26,7 +33,7 @@ EVERYTHING = Wanted(
     uncertainty=True,
     precision="float32",
     overlays=True,
-    objects=("labels", "geojson", "csv"),
+    objects=("labels", "geojson", "csv", "coco"),
 )
 
 
@@ -94,6 +101,13 @@ class TestFiles:
                 assert one[name] == other[name]
             assert float(one["score"]) == pytest.approx(float(other["score"]), abs=1e-6)
 
+    def test_run_lengths(self, predictor, image, out, tmp_path):
+        list(predict_files(predictor, find_inputs([image]), tmp_path, wanted=Wanted(objects=("coco",))))
+        large, small = (json.loads((folder / "objects/coco.json").read_text()) for folder in (out, tmp_path))
+        for one, other in zip(large["annotations"], small["annotations"], strict=True):
+            assert one.pop("score") == pytest.approx(other.pop("score"), abs=1e-6)
+        assert large == small
+
     def test_overlays(self, out, in_memory):
         assert_array_equal(np.array(Image.open(out / "overlays/big.png")), in_memory.overlay())
 
@@ -155,6 +169,7 @@ class TestInterrupted:
         def watch(pixels, share):
             seen.append(pixels)
             if len(seen) == blocks:
+                wait_for_a_block(out)
                 raise KeyboardInterrupt
 
         seen = []
@@ -180,7 +195,7 @@ class TestInterrupted:
     def test_by_an_exception(self, predictor, image, out, tmp_path, blocks):
         self.interrupt(predictor, image, tmp_path / "out", blocks)
         predicted = self.resume(predictor, image, tmp_path / "out")
-        assert predicted < SIZE[0] * SIZE[1] or blocks == 1
+        assert predicted < SIZE[0] * SIZE[1]
         assert contents(tmp_path / "out") == contents(out)
 
     def test_by_a_kill(self, disc_run, predictor, image, out, tmp_path):
@@ -199,6 +214,35 @@ class TestInterrupted:
         assert self.resume(predictor, image, tmp_path / "out") == 0
         assert contents(tmp_path / "out") == contents(out)
 
+    @pytest.mark.parametrize("at", ["folder.Record.add", "large.Stage.remove"])
+    def test_between_the_files_and_the_removal_of_the_stage(
+        self, predictor, image, out, tmp_path, monkeypatch, at
+    ):
+        def cut(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"uvala.prediction.{at}", cut)
+            with images_are_large(), pytest.raises(KeyboardInterrupt):
+                predict_paths(predictor, [image], tmp_path / "out", EVERYTHING)
+        assert self.resume(predictor, image, tmp_path / "out") == 0
+        assert contents(tmp_path / "out") == contents(out)
+
+    def test_goes_on_with_tiles_of_another_size(self, disc_run, predictor, image, out, tmp_path):
+        self.interrupt(predictor, image, tmp_path / "out", 7)
+        larger = cut_small(disc_run.path, size=128)
+        assert self.resume(larger, image, tmp_path / "out") < SIZE[0] * SIZE[1]
+        for name in ("big.tif", "objects/big.tif"):
+            masks = (tifffile.imread(folder / name) for folder in (tmp_path / "out", out))
+            assert_array_equal(*masks)
+
+    def test_by_blended_tiles_of_another_size_begins_anew_and_says_so(self, disc_run, image, tmp_path):
+        small, larger = (cut_small(disc_run.path, size=size, mode="blended") for size in (64, 128))
+        self.interrupt(small, image, tmp_path / "out", 2)
+        with images_are_large():
+            (result,), _ = predict_paths(larger, [image], tmp_path / "out", EVERYTHING, resume=True)
+        assert "begun anew, since what was done before" in result.notes[-1]
+
     def test_of_an_image_that_changed_since_begins_anew(self, predictor, image, tmp_path):
         copy = tmp_path / "big.npy"
         copy.write_bytes(image.read_bytes())
@@ -212,6 +256,7 @@ def test_an_image_with_other_channels_is_passed_over(predictor, tmp_path):
     result = predict_large(predictor, tmp_path / "colour.npy", tmp_path / "out", Wanted())
     assert isinstance(result, Failure)
     assert "an image of 3 channels; expected 1" in str(result.error)
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_damage_that_shows_while_reading_is_told_of_the_file(predictor, tmp_path, monkeypatch):

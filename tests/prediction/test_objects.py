@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 from uvala.data.masks import ClassEntry, MaskEncoding
 from uvala.errors import UnknownNameError
+from uvala.images.boxes import PixelFacts
 from uvala.prediction.engine import Prediction
 from uvala.prediction.objects import KINDS, ObjectFiles, object_kinds
 
@@ -58,6 +59,12 @@ class TestFiles:
         labels = tifffile.imread(folder / "case/full.tif")
         assert labels.dtype == np.uint16
         assert_array_equal(labels, LABELS)
+
+    def test_labels_know_how_large_a_pixel_is(self, tmp_path):
+        facts = PixelFacts(spacing=(0.25, 0.25), unit="um")
+        ObjectFiles(tmp_path, ["labels"]).write(Path("a"), "a.png", predicted(FOREGROUND), facts)
+        with tifffile.TiffFile(tmp_path / "a.tif") as file:
+            assert 'PhysicalSizeX="0.25" PhysicalSizeXUnit="&#181;m"' in file.ome_metadata
 
     def test_the_table_has_a_row_per_object_with_its_score_in_the_unit_asked_for(self, folder):
         with (folder / "case/full.csv").open() as file:

@@ -1,11 +1,11 @@
 """Reading ahead and writing behind."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event, Timer
 
 import pytest
 
-from uvala.prediction.overlap import WriteBehind, read_ahead
+from uvala.prediction.overlap import Dropped, WriteBehind, read_ahead
 
 
 def weight(value: int) -> int:
@@ -114,3 +114,22 @@ class TestWriteBehind:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
         assert begun == [0]
+
+    def test_left_by_an_exception_it_tells_the_job_under_way(self):
+        at_work, told = Event(), []
+
+        def job() -> None:
+            at_work.set()
+            told.append(writing.left.wait(10))
+            raise Dropped
+
+        with suppress(ZeroDivisionError), WriteBehind[None](room=99) as writing:
+            list(writing.add(job))
+            at_work.wait(10)
+            assert 1 / 0
+        assert told == [True]
+
+    def test_left_in_peace_it_tells_nothing(self):
+        with WriteBehind[bool](room=99) as writing:
+            list(writing.add(writing.left.is_set))
+        assert not writing.left.is_set()

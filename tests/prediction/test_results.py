@@ -12,11 +12,11 @@ from PIL import Image
 
 from uvala.arrays import Size
 from uvala.data.masks import ClassEntry, MaskEncoding
-from uvala.errors import StorageError
+from uvala.errors import ConfigError
 from uvala.images.boxes import PixelFacts
 from uvala.prediction.engine import Prediction
 from uvala.prediction.layers import quantised
-from uvala.prediction.results import Map, write_map, write_prediction
+from uvala.prediction.results import Map, require_writable, write_map, write_prediction
 from uvala.prediction.wanted import Wanted
 
 ENCODING = MaskEncoding(
@@ -77,9 +77,17 @@ def test_probabilities_are_named_after_the_classes(prediction, tmp_path):
     assert labels == ["background", "nucleus"]
 
 
-def test_by_default_probabilities_are_pages_of_a_plain_tiff(prediction, tmp_path):
+def test_by_default_probabilities_are_pages_of_a_tiff(prediction, tmp_path):
     write(prediction, tmp_path, probabilities=True)
     assert_array_equal(tifffile.imread(tmp_path / "probabilities/a.tif"), prediction.probabilities)
+
+
+@pytest.mark.parametrize("name", ["probabilities", "uncertainty"])
+def test_beside_a_png_maps_know_how_large_a_pixel_is_and_where(prediction, tmp_path, name):
+    write(prediction, tmp_path, PLACED, format="png", **{name: True})
+    with tifffile.TiffFile(tmp_path / name / "a.tif") as file:
+        assert 'PhysicalSizeX="0.5" PhysicalSizeXUnit="m"' in file.ome_metadata
+        assert file.pages[0].tags[33550].value == (0.5, 0.5, 0.0)
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -95,8 +103,13 @@ def test_uncertainty_has_a_second_page_where_views_were_compared(prediction, tmp
 def test_a_png_of_more_than_it_can_hold_is_refused(tmp_path):
     values = Map.of(np.zeros((1, 2, 2), np.uint8))
     huge = replace(values, size=Size(2**20, 2**20))
-    with pytest.raises(StorageError, match="write --format tiff or zarr"):
+    with pytest.raises(ConfigError, match="with --format tiff or zarr"):
         write_map(tmp_path / "a", "png", huge, PixelFacts())
+
+
+@pytest.mark.parametrize("form", ["tiff", "zarr"])
+def test_other_forms_hold_any_size(form):
+    require_writable(form, Size(2**20, 2**20))
 
 
 @pytest.mark.parametrize(("value", "stored"), [(0, 0), (1, 255), (0.5, 128), (0.001, 0), (0.003, 1)])

@@ -1,6 +1,7 @@
 """Folders of predictions that are gone on with."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,16 @@ class TestResume:
         assert [output.resumed for output in outputs] == [True, False, True, True]
         assert not failures
 
+    def test_does_again_what_changed_while_it_was_predicted(self, disc_run, images, tmp_path):
+        def change(*_):
+            shutil.copy(images / "03.png", images / "00.png")
+
+        disc_run.predict_files([images / "00.png"], tmp_path / "out", watch=change)
+        outputs, _ = disc_run.predict_files([images / "00.png"], tmp_path / "out", resume=True)
+        assert [output.resumed for output in outputs] == [False]
+        disc_run.predict_files([images / "03.png"], tmp_path / "expected")
+        assert (tmp_path / "out/00.png").read_bytes() == (tmp_path / "expected/03.png").read_bytes()
+
     def test_takes_images_that_were_added(self, disc_run, images, tmp_path):
         disc_run.predict_files([images], tmp_path / "out", objects=KINDS)
         shutil.copy(images / "00.png", images / "new.png")
@@ -87,10 +98,44 @@ class TestResume:
         with pytest.raises(StorageError, match="begun with another --probabilities"):
             disc_run.predict_files([images], tmp_path / "out", probabilities=True, resume=True)
 
+    def test_lets_auto_choose_the_backend_that_it_chose_before(self, disc_run, images, tmp_path):
+        chosen, auto = (
+            uvala.load_run(disc_run.path, device="cpu", backend=name) for name in ("onnxruntime", "auto")
+        )
+        chosen.predict_files([images], tmp_path / "whole", probabilities=True)
+        with pytest.raises(KeyboardInterrupt):
+            chosen.predict_files([images], tmp_path / "cut", probabilities=True, progress=stop_after(1))
+        auto.predict_files([images], tmp_path / "cut", probabilities=True, resume=True)
+        assert auto.predictor.backends == ["onnxruntime"]
+        assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+    def test_by_another_backend_is_refused_with_the_way_on(self, disc_run, images, tmp_path):
+        disc_run.predict_files([images], tmp_path / "out")
+        other = uvala.load_run(disc_run.path, device="cpu", backend="onnxruntime")
+        with pytest.raises(StorageError, match=r"another --backend.*give --backend auto"):
+            other.predict_files([images], tmp_path / "out", resume=True)
+
     def test_while_another_process_is_at_work_is_refused(self, disc_run, images, tmp_path):
         disc_run.predict_files([images], tmp_path / "out")
         with held(tmp_path / "out"), pytest.raises(StorageError, match="another process is at work"):
             disc_run.predict_files([images], tmp_path / "out", resume=True)
+
+    def test_of_files_whose_names_are_no_utf_8(self, disc_run, images, tmp_path):
+        (images / "00.png").rename(images / os.fsdecode(b"caf\xe9.png"))
+        (images / "01.png").rename(images / "a\u2028b.png")
+        options = {"objects": ("csv", "labels"), "format": "tiff"}
+        _, failures = disc_run.predict_files([images], tmp_path / "out", **options)
+        assert not failures
+        outputs, failures = disc_run.predict_files([images], tmp_path / "out", **options, resume=True)
+        assert [output.resumed for output in outputs] == [True] * 4
+        assert not failures
+
+
+def test_two_that_begin_at_once_do_not_share_a_folder(disc_run, images, tmp_path):
+    (tmp_path / "out").mkdir()
+    with held(tmp_path / "out"), pytest.raises(StorageError, match="another process is at work"):
+        disc_run.predict_files([images], tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_full_disk_ends_it_and_says_so(disc_run, images, tmp_path, monkeypatch):

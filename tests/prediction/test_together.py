@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from uvala.arrays import Box
 from uvala.prediction.ensemble import mean_outputs
 from uvala.prediction.together import mean_blocks
 from uvala.runs.inference import Outputs
+from uvala.tiling.shelf import Scratch
 
 GRID, SIZE = 8, (20, 27)
 RNG = np.random.default_rng(0)
@@ -54,6 +55,26 @@ def test_what_is_finished_is_not_waited_for():
 
 def test_a_box_that_comes_twice_is_given_once():
     one, two = outputs(), outputs()
-    again = (*stream(two, (8,), ()), *stream(two, (8, 16), (8,)))
-    _, times = put_together(mean_blocks([stream(one, (8, 16), (8,)), iter(again)], GRID))
+    again = (each for each in (*stream(two, (8,), ()), *stream(two, (8, 16), (8,))))
+    _, times = put_together(mean_blocks([stream(one, (8, 16), (8,)), again], GRID))
     assert (times == 1).all()
+
+
+def test_what_comes_too_early_may_wait_in_a_file(tmp_path):
+    one, two = outputs(), outputs()
+
+    def streams():
+        return [stream(one, (8, 16), (8, 16, 24)), stream(two, (), ())]
+
+    found = dict(mean_blocks(streams(), GRID, scratch=Scratch(tmp_path, 0)))
+    for box, expected in mean_blocks(streams(), GRID):
+        assert_array_equal(found[box].probabilities, expected.probabilities)
+        assert_array_equal(found[box].borders, expected.borders)
+
+
+def test_all_streams_are_closed_where_it_is_left():
+    streams = [stream(outputs(), (8,), (8,)) for _ in range(3)]
+    blocks = mean_blocks(streams, GRID)
+    next(blocks)
+    blocks.close()
+    assert all(each.gi_frame is None for each in streams)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from uvala.config import build
 from uvala.errors import ConfigError, did_you_mean
-from uvala.export.config import TARGETS, ExportConfig
+from uvala.export.config import ExportConfig
 from uvala.export.export import Exported, export_run
+from uvala.prediction.file_kinds import SUFFIXES
 from uvala.runs.folder import open_run
 from uvala.training.allocator import keep_freed_memory
 
@@ -26,9 +27,9 @@ def export(
     to: "onnx", "openvino", "torch" or "bioimageio". mask, int8, fold: as of `ExportConfig`. Raises RunError,
     ConfigError, StorageError, and BackendError for a file that disagrees, which is not written.
     """
-    if to not in TARGETS:
+    if to not in SUFFIXES:
         raise ConfigError(
-            found=f"--to {to}", expected=f"one of {', '.join(TARGETS)}", fix=did_you_mean(to, TARGETS)
+            found=f"--to {to}", expected=f"one of {', '.join(SUFFIXES)}", fix=did_you_mean(to, SUFFIXES)
         )
     settings = {"to": to, "mask": mask, "int8": int8, "fold": fold}
     config = build(ExportConfig, settings, where="the settings of the export")

@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from uvala.errors import ConfigError, UvalaError
-from uvala.files import held
+from uvala.files import held, storage_errors
 from uvala.images.read import Source, image_size
 from uvala.prediction.engine import ImagePredictor, Predictor
 from uvala.prediction.exported import ExportedPredictor
-from uvala.prediction.folder import Failure, Output, find_inputs, predict_files, settings_of
+from uvala.prediction.folder import Failure, Output, predict_files, settings_of
+from uvala.prediction.inputs import RESULT_FOLDERS, find_inputs
 from uvala.prediction.large import Watch
-from uvala.prediction.record import Record
+from uvala.prediction.record import Record, settings_in
 from uvala.prediction.wanted import Wanted
 from uvala.tiling.test_time_config import TestTimeConfig
 
-__all__ = ["EXPORTED", "open_exported", "predict_paths"]
-
-EXPORTED = frozenset({".onnx", ".xml"})
-"""Endings of files that `uvala export` writes and that predict as a run does."""
+__all__ = ["open_exported", "predict_paths"]
 
 
 def predict_paths(
@@ -39,14 +38,19 @@ def predict_paths(
     StorageError if the folder is taken, or another process is at work there.
     """
     folder = Path(out).expanduser()
-    found = find_inputs(inputs, outside=folder)
+    found = find_inputs(inputs, outside=folder, taken=RESULT_FOLDERS)
+    settings = settings_of(predictor, wanted)
     if isinstance(predictor, Predictor):
         predictor.expect(_megapixels(found))
-    record = Record.begin(folder, settings_of(predictor, wanted), resume=resume)
+        settings |= _computed(predictor, settings_in(folder) if resume else {})
     results: list[Output | Failure] = []
-    if progress is not None:
-        progress(0, len(found))
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    # held first: of two that begin in one folder at once, both would find it empty
     with held(folder):
+        record = Record.begin(folder, settings, resume=resume)
+        if progress is not None:
+            progress(0, len(found))
         for result in predict_files(
             predictor, found, folder, wanted=wanted, record=record, watch=watch, memory=memory
         ):
@@ -55,6 +59,13 @@ def predict_paths(
                 progress(len(results), len(found))
     outputs = [each for each in results if isinstance(each, Output)]
     return outputs, [each for each in results if isinstance(each, Failure)]
+
+
+def _computed(predictor: Predictor, before: dict[str, Any]) -> dict[str, list[str]]:
+    """What computes the networks, for the record; `before`: what that says of predictions to go on with."""
+    if before.get("model") == predictor.identity:
+        predictor.keep_backends(before.get("backend", ()))
+    return {"backend": predictor.backends}
 
 
 def _megapixels(inputs: Sequence[tuple[Source, Path]]) -> float:

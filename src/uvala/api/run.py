@@ -15,6 +15,7 @@ from uvala.api.scoring import Gallery, Settings, evaluation_settings, score_samp
 from uvala.api.subsets import require_subset, samples_of
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.split_lists import decided_sides
+from uvala.errors import ConfigError
 from uvala.evaluation.scores import Scores
 from uvala.plan.schema import Plan
 from uvala.prediction.engine import Prediction, Predictor, as_channels_first
@@ -25,6 +26,7 @@ from uvala.prediction.wanted import FileFormat, Precision, Wanted
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, open_run
 from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.tta import views_of
 from uvala.training.allocator import keep_freed_memory
 
 __all__ = ["Run", "load_run"]
@@ -82,12 +84,19 @@ class Run:
 
     @property
     def _views(self) -> TestTimeConfig | None:
-        """Which views are averaged; None: those that the card names."""
+        """Which views are averaged; None: those that the card names. ConfigError if there are none to be."""
         if self.test_time is None:
             return None
         seen = self.plan.augment
-        views = {name: self.test_time and getattr(seen, name) for name in TestTimeConfig.model_fields}
-        return TestTimeConfig(**views)
+        asked = {name: self.test_time and getattr(seen, name) for name in TestTimeConfig.model_fields}
+        views = TestTimeConfig(**asked)
+        if self.test_time and len(views_of(views)) == 1:
+            raise ConfigError(
+                found=f"--tta with {self.path}, which was trained without flips and quarter turns",
+                expected="a network that knows mirrored or turned images",
+                fix="leave --tta out",
+            )
+        return views
 
     def predict(self, image: ArrayLike, *, spread: bool = False) -> Prediction:
         """The prediction for one image of any size.

@@ -1,5 +1,6 @@
 """uvala predict"""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,15 +63,17 @@ def command(
     backend: Annotated[
         str,
         typer.Option(
-            help="What computes the network: torch, onnxruntime, openvino, ncnn, tensorrt, or auto for the "
-            "fastest of those installed that agrees with torch.",
+            help="What computes the network: torch, compile (torch's own compiler), onnxruntime, openvino, "
+            "ncnn, tensorrt, or auto for the fastest of those installed that agrees with torch. torch-bf16 "
+            "and torch-fp16 (on a GPU) compute with 16 bits: probabilities change by about a hundredth.",
             metavar="NAME",
         ),
     ] = "torch",
     memory: Annotated[
         str | None,
         typer.Option(
-            help="What predicting may take besides the weights, such as 2GB: large images are cut so.",
+            help="What predicting may take besides the weights, such as 2GB: large images are cut so. Less "
+            "than 1.2GB is taken as a wish.",
             metavar="AMOUNT",
         ),
     ] = None,
@@ -115,18 +118,25 @@ def _predictor(
     path: Path, others: list[Path], device: str, tta: bool | None, backend: str, memory: int | None
 ) -> "ImagePredictor":
     """What predicts: a run, several runs, or an exported file."""
-    from uvala.api.predicting import EXPORTED, open_exported
+    from uvala.api.predicting import open_exported
     from uvala.api.run import load_run
     from uvala.errors import ConfigError
+    from uvala.prediction.file_kinds import names_exported
 
-    if path.suffix.lower() not in EXPORTED or path.is_dir():
+    if not names_exported(path):
         run = load_run(path, device=device, test_time=tta, backend=backend, memory=memory, others=others)
         return run.predictor
-    if others or memory is not None or backend != "torch":
+    given = {
+        "--with": bool(others),
+        "--memory": memory is not None,
+        "--backend": backend != "torch",
+        "--device": device not in ("auto", "cpu"),
+    }
+    if any(given.values()):
         raise ConfigError(
-            found=f"--with, --memory or --backend for {path.name}",
-            expected="the folder of a run: an exported file is computed by its own runtime, alone",
-            fix="leave these options out, or predict with the run",
+            found=f"{', '.join(name for name in given if given[name])} for {path.name}",
+            expected="the folder of a run: a file is computed alone, by its own runtime, on the CPU",
+            fix="leave that out, or predict with the run",
         )
     return open_exported(path, test_time=tta)
 
@@ -150,6 +160,8 @@ def _report(
     before = sum(output.resumed for output in outputs)
     already = f", {before} of them from before" if before else ""
     console.print(f"{len(outputs)} mask{'s' * (len(outputs) != 1)} in {out}{already}", markup=False)
+    for note, images in Counter(note for output in outputs for note in output.notes).items():
+        console.print(f"{note} ({images:,} image{'s' * (images != 1)})", markup=False)
     for why in predictor.blended:
         console.print(f"large images were cut into blended tiles, not exact ones: {why}", markup=False)
     if with_objects:

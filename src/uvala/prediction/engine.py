@@ -1,9 +1,9 @@
 """A run and an image make a prediction."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence, Sized
+from collections.abc import Collection, Generator, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,20 +21,20 @@ from uvala.images.lazy import LazyImage
 from uvala.images.write import write_probabilities, write_rgb
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
+from uvala.prediction.blended import Blended
 from uvala.prediction.ensemble import (
     Member,
     load_members,
     mean_outputs,
-    member_outputs,
     member_runs,
     require_alike,
 )
-from uvala.prediction.execution import Cutting, Execution, cutting_of
+from uvala.prediction.execution import Cutting, Execution
 from uvala.prediction.together import mean_blocks
 from uvala.prediction.uncertainty import disagreement_of, entropy_of
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, pick_device
-from uvala.runs.inference import Outputs, output_blocks
+from uvala.runs.inference import Outputs, output_blocks, predict_outputs
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import views_of
 
@@ -145,7 +145,7 @@ class ImagePredictor(Protocol):
 
     @property
     def identity(self) -> str:
-        """A hash of all that decides the numbers."""
+        """A hash of what was learnt, and of what is said of its use."""
         ...
 
     @property
@@ -154,12 +154,12 @@ class ImagePredictor(Protocol):
         ...
 
     @property
-    def blended(self) -> dict[str, None]:
-        """Why tiles of images so far were blended, where they were: each reason once."""
+    def blended(self) -> Blended:
+        """Why tiles of images so far were blended, where they were, and what that costs: each way once."""
         ...
 
     def cutting(self, size: Size) -> Cutting:
-        """How a large image of `size` is cut; one that was begun with another cutting is begun anew."""
+        """How a large image of `size` is cut; one whose numbers depend on another `said` is begun anew."""
         ...
 
     def __call__(self, image: ImageArray, *, spread: bool = False) -> Prediction:
@@ -167,8 +167,14 @@ class ImagePredictor(Protocol):
         ...
 
     def outputs_in_blocks(
-        self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
-    ) -> Iterator[tuple[Box, Outputs]]:
+        self,
+        image: LazyImage,
+        *,
+        grid: int,
+        finished: Collection[Box] = (),
+        spread: bool = False,
+        scratch: Path | None = None,
+    ) -> Generator[tuple[Box, Outputs]]:
         """As `Predictor` does."""
         ...
 
@@ -198,7 +204,7 @@ class Predictor:
         self.card = self.runs[0].card.model_copy(update=views)
         self.device = pick_device(device)
         self.execution = Execution(self.device, backend, memory)
-        self.blended: dict[str, None] = {}
+        self.blended = Blended()
         members = [member for each in self.runs for member in load_members(each, self.device)]
         self.members = [each._replace(card=each.card.model_copy(update=views)) for each in members]
         # what cannot be is refused before the first image
@@ -208,12 +214,22 @@ class Predictor:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the weights, of what the cards say of their use, and of what computes them."""
+        """A hash of the weights, and of what the cards say of their use."""
         weights = [_digest(each.weights_path) for run in self.runs for each in member_runs(run)]
         cards = [_use_of(member.card) for member in (Member(self.members[0].model, self.card), *self.used)]
-        computed = [self.execution.backend_of(member) for member in self.used]
-        said = json.dumps([weights, cards, computed], sort_keys=True)
+        said = json.dumps([weights, cards], sort_keys=True)
         return blake2b(said.encode(), digest_size=16).hexdigest()
+
+    @property
+    def backends(self) -> list[str]:
+        """What computes each network; with "auto", what was chosen."""
+        return [self.execution.backend_of(member) for member in self.used]
+
+    def keep_backends(self, names: Sequence[str]) -> None:
+        """Let "auto" choose for each network what it chose before: it might measure otherwise now."""
+        if self.execution.backend == "auto" and len(names) == len(self.used):
+            models = (id(member.model) for member in self.used)
+            self.execution.settled = dict(zip(models, names, strict=True))
 
     @property
     def votes(self) -> int:
@@ -226,7 +242,7 @@ class Predictor:
 
     def cutting(self, size: Size) -> Cutting:
         """How a large image is cut; ConfigError if no tile fits the memory."""
-        return cutting_of([self.execution.tiles(member, size) for member in self.used], self.device)
+        return self.execution.cutting(self.used)
 
     @property
     def used(self) -> list[Member]:
@@ -242,43 +258,46 @@ class Predictor:
         """
         card = self.card
         converted = require_channels(convert_channels(image, card.data.channels), card)
-        members = [self.execution.prepared(member) for member in self.used]
         outputs = mean_outputs(
-            [
-                member_outputs(
-                    member, converted, self.device, spread=spread, on_blended=self.blended.setdefault
-                )
-                for member in members
-            ]
+            predict_outputs(
+                self.execution.prepared(member).on(self.device),
+                converted,
+                spread=spread,
+                on_blended=partial(self.blended.hear, member.card),
+            )
+            for member in self.used
         )
         return prediction_of(image, outputs, card)
 
     def outputs_in_blocks(
-        self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
-    ) -> Iterator[tuple[Box, Outputs]]:
+        self,
+        image: LazyImage,
+        *,
+        grid: int,
+        finished: Collection[Box] = (),
+        spread: bool = False,
+        scratch: Path | None = None,
+    ) -> Generator[tuple[Box, Outputs]]:
         """What the networks say of an image of any size, box by box; ShapeError on wrong channels.
 
         The boxes cover the image, cut at multiples of `grid`. finished: areas that need not come again.
+        scratch: a folder for what there is no room for in memory; None: it must be enough.
         """
         converted = self._converted(image)
+        room = self.execution.scratch(scratch, len(self.used))
         streams = [
             output_blocks(
-                member.model,
+                member.on(self.device),
                 converted,
-                member.card.normalisation,
-                member.card.network,
-                member.card.tiles,
-                self.device,
-                member.card.temperature,
-                member.card.test_time,
-                spread=spread,
                 grid=grid,
                 finished=finished,
-                on_blended=self.blended.setdefault,
+                spread=spread,
+                on_blended=partial(self.blended.hear, planned.card),
+                scratch=room,
             )
-            for member in (self.execution.prepared(each, image.size) for each in self.used)
+            for planned, member in zip(self.used, self.execution.together(self.used), strict=True)
         ]
-        yield from mean_blocks(streams, grid, finished)
+        yield from mean_blocks(streams, grid, finished, room)
 
     def _converted(self, image: LazyImage) -> LazyImage:
         """The image with the channels that the network wants."""

@@ -4,21 +4,19 @@ Each member's probabilities are calibrated by its own temperature, which was fit
 trained on. The mean has none of its own: folds together have seen every image that one could be fitted on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from uvala.arrays import ImageArray
 from uvala.errors import RunError
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder
-from uvala.runs.inference import Outputs, predict_outputs
+from uvala.runs.inference import Outputs, Use
 
-__all__ = ["Member", "load_members", "mean_outputs", "member_outputs", "member_runs", "require_alike"]
+__all__ = ["Member", "load_members", "mean_outputs", "member_runs", "require_alike"]
 
 
 class Member(NamedTuple):
@@ -26,6 +24,19 @@ class Member(NamedTuple):
 
     model: nn.Module
     card: Card
+
+    def on(self, device: torch.device) -> Use:
+        """The network as the card says, on the device where it lies."""
+        card = self.card
+        return Use(
+            self.model,
+            card.network,
+            card.normalisation,
+            card.tiles,
+            device,
+            card.temperature,
+            card.test_time,
+        )
 
 
 def member_runs(run: RunFolder) -> tuple[RunFolder, ...]:
@@ -61,47 +72,16 @@ def require_alike(runs: Sequence[RunFolder]) -> None:
             )
 
 
-def member_outputs(
-    member: Member,
-    image: ImageArray,
-    device: torch.device,
-    *,
-    spread: bool = False,
-    on_blended: Callable[[str], None] | None = None,
-) -> Outputs:
-    """What one network says about an image [C, H, W] in the units of its file."""
-    model, card = member
-    return predict_outputs(
-        model,
-        image,
-        card.normalisation,
-        card.network,
-        card.tiles,
-        device,
-        card.temperature,
-        card.test_time,
-        spread=spread,
-        on_blended=on_blended,
-    )
+def mean_outputs(outputs: Iterable[Outputs]) -> Outputs:
+    """The mean of what several networks say about one image, map by map; all of them have the same maps.
 
-
-def mean_outputs(outputs: Sequence[Outputs]) -> Outputs:
-    """The mean of what several networks say about one image, map by map; all of them have the same maps."""
-    if len(outputs) == 1:
-        return outputs[0]
-
-    def mean(maps: Iterator[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
-        known = [each for each in maps if each is not None]
-        return np.mean(known, axis=0, dtype=np.float32) if known else None
-
-    probabilities = mean(each.probabilities for each in outputs)
-    assert probabilities is not None
-    return Outputs(
-        probabilities,
-        borders=mean(each.borders for each in outputs),
-        distance=mean(each.distance for each in outputs),
-        entropy=mean(each.entropy for each in outputs),
-    )
+    Outputs that come one by one are not held: memory takes the sum and one of them.
+    """
+    several = iter(outputs)
+    total, count = next(several), 1
+    for said in several:
+        total, count = total.by_map(np.add, said), count + 1
+    return total if count == 1 else total.by_map(lambda values: values / np.float32(count))
 
 
 def _traits(run: RunFolder) -> str:

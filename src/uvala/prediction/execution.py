@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -10,21 +11,21 @@ from torch import nn
 
 from uvala.arrays import Size
 from uvala.errors import ConfigError
+from uvala.machine import LARGE_IMAGES, LOADED, shares
 from uvala.prediction.ensemble import Member
 from uvala.runs.inference import activation
 from uvala.tiling.config import TileConfig
+from uvala.tiling.shelf import Scratch
 from uvala.tiling.tta import views_of
 
-__all__ = ["LARGE_IMAGES", "Cutting", "Execution", "cutting_of", "parse_memory"]
+__all__ = ["Cutting", "Execution", "cutting_of", "parse_memory"]
 
-LARGE_IMAGES = 2 * 10**9
-"""Bytes that predicting a large image may take besides the weights, where nobody says how many."""
-
-# Of these, what all but the network takes: what is loaded (0.8 GB with torch 2.15), decoded
-# chunks, blocks on their way to the disk. However little there is, the network gets some of it.
-_ASIDE, _LEAST_SHARE = 13 * 10**8, 0.3
+# However little memory there is, the network gets some of it: this share, or so many bytes. Where that is
+# more than what is loaded and what is kept of images leave, which is below 1.2 GB, the ceiling is not kept.
+_LEAST_SHARE, _LEAST = 0.3, 10**8
 
 _WIDEST_GRID = 1024  # pixels; larger chunks are no faster to read and to write
+_NARROWEST_GRID = 256  # of smaller tiles, several make a block: with a file for each, a disk has a million
 _LARGEST_TILE = 2048  # pixels
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -46,22 +47,43 @@ def parse_memory(text: str) -> int:
 class Cutting(NamedTuple):
     """How a large image is cut. grid: side of the blocks that it is written in, pixels, a power of two.
 
-    said: in words, what the last bits of its numbers depend on.
+    said: in words, what its numbers depend on besides the networks.
     """
 
     grid: int
     said: str
 
 
-def cutting_of(tiles: Sequence[TileConfig], device: torch.device) -> Cutting:
-    """How an image is cut that several networks cut so."""
-    said = [each.model_dump(mode="json") for each in tiles]
-    return Cutting(min(_grid_of(each) for each in tiles), f"{said} on {device}")
+def cutting_of(
+    tiles: Sequence[TileConfig],
+    device: torch.device,
+    *,
+    planned: Sequence[TileConfig] | None = None,
+    exact: bool = False,
+) -> Cutting:
+    """How an image is cut that several networks cut so.
+
+    planned: how their cards cut it, where that is not the same. exact: the numbers are the same however it is
+    cut.
+    """
+    said = "any tiles" if exact else str([each.model_dump(mode="json") for each in tiles])
+    sizes = [(each.size, plan.size) for each, plan in zip(tiles, planned or tiles, strict=True)]
+    return Cutting(min(_grid_of(*each) for each in sizes), f"{said} on {device}")
 
 
-def _grid_of(tiles: TileConfig) -> int:
-    """The largest power of two that a tile holds."""
-    return min(2 ** (tiles.size.bit_length() - 1), _WIDEST_GRID)
+def _grid_of(tile: int, planned: int) -> int:
+    """The largest power of two that a tile holds, or the planned one up to 256 where that is more."""
+    return min(max(_power(tile), min(_power(planned), _NARROWEST_GRID)), _WIDEST_GRID)
+
+
+def _power(length: int) -> int:
+    """The largest power of two up to a length."""
+    return 2 ** (length.bit_length() - 1)
+
+
+def _for_networks(memory: int) -> int:
+    """What of a ceiling is for the networks."""
+    return max(memory - LOADED - shares(memory).together, int(min(memory * _LEAST_SHARE, _LEAST)))
 
 
 @dataclass
@@ -71,15 +93,18 @@ class Execution:
     device: where. backend: "torch", another of `uvala.backends`, or "auto" for the fastest of those that are
     installed and agree with torch. memory: bytes that predicting may take besides the weights; None: images
     are cut as the card says, and large ones as 2 GB allow. megapixels: about how much there is to predict;
-    for little, "auto" does not look for what is fastest.
+    for little, "auto" does not look for what is fastest. settled: what "auto" need not choose again, by the
+    identity of the network.
     """
 
     device: torch.device
     backend: str = "torch"
     memory: int | None = None
     megapixels: float | None = None
+    settled: dict[int, str] = field(default_factory=dict, init=False)
     _ready: dict[int, tuple[nn.Module, str]] = field(default_factory=dict, init=False)
     _needs: dict[Any, TileConfig] = field(default_factory=dict, init=False)
+    _statistics: dict[int, int] = field(default_factory=dict, init=False)
 
     def require_usable(self, members: Sequence[Member]) -> None:
         """UnknownNameError for a backend of another name, BackendError for one that is not installed."""
@@ -90,24 +115,48 @@ class Execution:
         for member in members:
             require_usable(member.model, self.backend)
 
-    def prepared(self, member: Member, large: Size | None = None) -> Member:
+    def prepared(self, member: Member) -> Member:
         """The member as it is computed: its tiles cut to the memory, its network with the backend.
 
-        large: size of an image that is predicted block by block. ConfigError if no tile fits the memory.
+        ConfigError if no tile fits the memory.
         """
-        model, _ = self._with_backend(member)
-        return Member(model, member.card.model_copy(update={"tiles": self.tiles(member, large)}))
+        return self._with(member, self.tiles(member))
 
-    def tiles(self, member: Member, large: Size | None = None) -> TileConfig:
-        """How images are cut for a member; `large` as of `prepared`."""
+    def together(self, members: Sequence[Member]) -> list[Member]:
+        """Members as of `prepared`, for images that are predicted block by block.
+
+        All are cut alike, so that none has to wait for what another one says of a block.
+        """
+        return [self._with(*each) for each in zip(members, self._alike(members), strict=True)]
+
+    def cutting(self, members: Sequence[Member]) -> Cutting:
+        """How members cut images that are predicted block by block; ConfigError as of `prepared`."""
+        return cutting_of(
+            self._alike(members),
+            self.device,
+            planned=[member.card.tiles for member in members],
+            exact=all(map(self.exact, members)),
+        )
+
+    def scratch(self, folder: Path | None, networks: int = 1) -> Scratch | None:
+        """Where each of so many networks puts what it has no room for in memory; None without a folder."""
+        from uvala.tiling.memory import room_for_sums
+
+        memory = _for_networks(LARGE_IMAGES if self.memory is None else self.memory)
+        return None if folder is None else Scratch(folder, room_for_sums(memory, networks))
+
+    def tiles(self, member: Member, *, large: bool = False, networks: int = 1) -> TileConfig:
+        """How images are cut for a member, one of so many over one image.
+
+        large: for images that are predicted block by block.
+        """
         memory = LARGE_IMAGES if self.memory is None and large else self.memory
         card = member.card
         if memory is None:
             return card.tiles
-        width = large.width if large else 0
-        key = (id(member.model), card.tiles, card.test_time, card.network.objects, memory, width)
+        key = (id(member.model), card.tiles, card.test_time, card.network.objects, memory, large, networks)
         if key not in self._needs:
-            self._needs[key] = self._fitting(member, memory, large)
+            self._needs[key] = self._fitting(member, memory, large=large, networks=networks)
         fitting = self._needs[key]
         # asked for more memory, tiles may be larger than planned; far larger ones would gain little
         largest = card.tiles.size if self.memory is None else max(card.tiles.size, _LARGEST_TILE)
@@ -116,14 +165,34 @@ class Execution:
             "whole_below": min(fitting.whole_below, card.tiles.whole_below),
         }
         cut = fitting.model_copy(update=sizes)
-        grid = _grid_of(cut)
-        return cut.model_copy(update={"size": cut.size // grid * grid}) if large else cut
+        if not large or not self.exact(member):  # blended tiles lie on no grid, and are other numbers
+            return cut
+        grid = _grid_of(cut.size, card.tiles.size)
+        # whole blocks of the grid, or an equal part of one
+        return cut.model_copy(update={"size": cut.size // grid * grid or _power(cut.size)})
+
+    def exact(self, member: Member) -> bool:
+        """Whether tiles of a member give the numbers of the whole image, whatever their size."""
+        network, tiles, key = member.card.network, member.card.tiles, id(member.model)
+        if network.halo is None or tiles.mode == "blended":
+            return False
+        if key not in self._statistics:
+            from uvala.models.facts import count_statistics  # only large images ask
+
+            self._statistics[key] = count_statistics(member.model, network.in_channels)
+        return self._statistics[key] <= tiles.statistics
 
     def backend_of(self, member: Member) -> str:
         """The name of what computes a member; with "auto", what was chosen."""
         return self._with_backend(member)[1]
 
-    def _fitting(self, member: Member, memory: int, large: Size | None) -> TileConfig:
+    def _alike(self, members: Sequence[Member]) -> list[TileConfig]:
+        """The tiles of members that see one image: those of the one that has room for the smallest."""
+        tiles = [self.tiles(member, large=True, networks=len(members)) for member in members]
+        side = min(each.size for each in tiles)
+        return [each.model_copy(update={"size": side}) for each in tiles]
+
+    def _fitting(self, member: Member, memory: int, *, large: bool, networks: int) -> TileConfig:
         from uvala.tiling.memory import tile_within
 
         card = member.card
@@ -132,12 +201,13 @@ class Execution:
                 member.model,
                 card.network.in_channels,
                 card.tiles,
-                max(memory - _ASIDE, int(memory * _LEAST_SHARE)),
+                _for_networks(memory),
                 halo=card.network.halo,
                 multiple=card.network.multiple,
                 activate=activation(card.network.objects, card.temperature),
                 views=len(views_of(card.test_time)),
-                size=large,
+                networks=networks,
+                large=large,
                 device=self.device,
             )
         except ConfigError as error:
@@ -146,6 +216,10 @@ class Execution:
                 expected=error.expected,
                 fix=error.fix,
             ) from None
+
+    def _with(self, member: Member, tiles: TileConfig) -> Member:
+        """The member with its backend and these tiles."""
+        return Member(self._with_backend(member)[0], member.card.model_copy(update={"tiles": tiles}))
 
     def _with_backend(self, member: Member) -> tuple[nn.Module, str]:
         """The network as the backend computes it, and the backend's name."""
@@ -162,9 +236,13 @@ class Execution:
         from uvala.backends.choose import choose
 
         channels, tiles = member.card.network.in_channels, self.tiles(member)
-        side = tiles.size + 2 * (member.card.network.halo or 0)
+        multiple, halo = member.card.network.multiple, member.card.network.halo
+        context = tiles.overlap // 2 if halo is None else halo
+        # as tiles read, for what is compiled for one size (`tiling.geometry`)
+        side = sum(-(-length // multiple) * multiple for length in (tiles.size, context, context))
         tile = Size(side, side)
-        if self.backend != "auto":
-            return accelerate(member.model, self.backend, in_channels=channels, tile=tile), self.backend
+        name = self.settled.get(id(member.model), self.backend)
+        if name != "auto":
+            return accelerate(member.model, name, in_channels=channels, tile=tile), name
         choice = choose(member.model, "auto", in_channels=channels, tile=tile, megapixels=self.megapixels)
         return choice.module, choice.name

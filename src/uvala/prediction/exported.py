@@ -1,8 +1,9 @@
 """An exported file and an image make a prediction, as a run folder does."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from uvala.arrays import Box, ImageArray, Size
 from uvala.data.dataset import convert_channels
 from uvala.data.normalise import scale_of
 from uvala.images.lazy import LazyImage
+from uvala.prediction.blended import Blended
 from uvala.prediction.engine import Prediction, prediction_of, require_channels
 from uvala.prediction.execution import Cutting, cutting_of
 from uvala.prediction.file_card import MASK, FileCard
+from uvala.prediction.file_kinds import SUFFIXES
 from uvala.prediction.session import Session, open_session
 from uvala.runs.inference import Outputs, parted, with_entropy
 from uvala.tiling.run import predict_blocks, predict_from_reader
+from uvala.tiling.shelf import Scratch
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import views_of
 
@@ -47,16 +51,17 @@ class ExportedPredictor:
         self.session = file if isinstance(file, Session) else open_session(file, threads=threads)
         views = {} if test_time is None else {"test_time": test_time}
         self.card = self.session.card.card.model_copy(update=views)
-        self.blended: dict[str, None] = {}
+        self.blended = Blended()
 
     @cached_property
     def identity(self) -> str:
         """A hash of the file and of how it is used."""
         total = blake2b(self.card.test_time.model_dump_json().encode(), digest_size=16)
+        path = self.session.path
         # OpenVINO keeps the weights in a file beside
-        for path in (self.session.path, self.session.path.with_suffix(".bin")):
-            if path.is_file():
-                total.update(blake2b(path.read_bytes()).digest())
+        weights = [path.with_suffix(".bin")] if path.suffix.lower() == SUFFIXES["openvino"] else []
+        for each in (path, *weights):
+            total.update(blake2b(each.read_bytes()).digest())
         return total.hexdigest()
 
     @property
@@ -80,18 +85,27 @@ class ExportedPredictor:
         return prediction_of(image, outputs, card)
 
     def outputs_in_blocks(
-        self, image: LazyImage, *, grid: int, finished: Collection[Box] = (), spread: bool = False
-    ) -> Iterator[tuple[Box, Outputs]]:
+        self,
+        image: LazyImage,
+        *,
+        grid: int,
+        finished: Collection[Box] = (),
+        spread: bool = False,
+        scratch: Path | None = None,
+    ) -> Generator[tuple[Box, Outputs]]:
         """What the file says of an image of any size, box by box, cut at multiples of `grid`.
 
-        finished: areas that need not come again. ShapeError on wrong channels.
+        finished: areas that need not come again. scratch: a folder for what there is no room for in memory.
+        ShapeError on wrong channels.
         """
         wanted = replace(
             image, channels=self.card.network.in_channels, read=self._converted_boxes(image), whole=None
         )
         asked = self._asked(wanted, image.size, wanted.read, spread)
-        for box, maps in predict_blocks(**asked, grid=grid, finished=finished):
-            yield box, parted(maps, self.card.network.objects, spread)
+        room = None if scratch is None else Scratch(scratch)
+        with closing(predict_blocks(**asked, grid=grid, finished=finished, scratch=room)) as blocks:
+            for box, maps in blocks:
+                yield box, parted(maps, self.card.network.objects, spread)
 
     def _converted_boxes(self, image: LazyImage) -> Callable[[Box], ImageArray]:
         self._converted(image.read(Box(0, 0, 1, 1)))  # refuses at once what would be refused later
@@ -121,7 +135,7 @@ class ExportedPredictor:
             "device": torch.device("cpu"),
             "activate": with_entropy(_as_they_are, card.network.num_classes) if spread else _as_they_are,
             "test_time": card.test_time,
-            "on_blended": self.blended.setdefault,
+            "on_blended": partial(self.blended.hear, card),
         }
 
 

@@ -46,6 +46,7 @@ class FileCard(Config):
 def as_file_card(text: str) -> FileCard | None:
     """The card in a file's metadata; None if it is of a version that this uvala does not know."""
     try:
-        return FileCard.model_validate_json(text)
+        card = FileCard.model_validate_json(text)
     except ValueError:
         return None
+    return card if card.format <= FORMAT else None

@@ -1,30 +1,32 @@
 """Images in; masks, probabilities, overlays and objects out. Reading, the network and writing run at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvala.arrays import Box
+from uvala.arrays import Box, ImageArray
 from uvala.errors import StorageError, UvalaError
-from uvala.images.boxes import LazyImage, PixelFacts
+from uvala.images.boxes import LazyImage
 from uvala.images.lazy import open_image
 from uvala.images.read import Source
+from uvala.images.stage import Stage
 from uvala.prediction.engine import ImagePredictor, Prediction
 from uvala.prediction.inputs import find_inputs
-from uvala.prediction.large import LargePrediction, Watch, bytes_in_memory
+from uvala.prediction.large import LargePrediction, Watch, bytes_in_memory, stage_of
 from uvala.prediction.objects import ObjectFiles
 from uvala.prediction.overlap import WriteBehind, read_ahead
-from uvala.prediction.record import Failure, Output, Record, state_of
-from uvala.prediction.results import write_prediction
+from uvala.prediction.record import Failure, Output, Record, State, state_of
+from uvala.prediction.results import form_of, require_writable, write_prediction
 from uvala.prediction.wanted import Wanted
 
 __all__ = ["IN_MEMORY", "Failure", "Output", "find_inputs", "predict_files", "settings_of"]
 
 IN_MEMORY = 2**29
-"""Bytes up to which an image and its prediction are held as a whole: two classes of 17,000,000 RGB pixels."""
+"""Bytes up to which an image and its prediction are held as a whole: two classes of 20,000,000 RGB pixels, or
+of 10,000,000 where objects are found in them."""
 
 _SHARE = 4  # of the memory that is given, what one image may take as a whole
 _AHEAD = 2**28  # bytes of images that wait for the network
@@ -59,11 +61,12 @@ def predict_files(
         ObjectFiles(out / "objects", wanted.objects, resume=record is not None) if wanted.objects else None
     )
     limit = IN_MEMORY if memory is None else min(memory // _SHARE, IN_MEMORY)
-    work = _Work(predictor, out, wanted, objects, record, watch or _nobody, limit)
-    images = read_ahead(inputs, work.opened, weigh=_Opened.weight, room=min(_AHEAD, limit))
-    with WriteBehind[Result](min(_BEHIND, limit)) as writing, closing(images):
-        for opened in images:
-            yield from writing.add(*work.predicted(opened))
+    with WriteBehind[Result](min(_BEHIND, limit)) as writing:
+        work = _Work(predictor, out, wanted, objects, record, watch or _nobody, memory, limit, writing)
+        images = read_ahead(inputs, work.opened, weigh=_Opened.weight, room=min(_AHEAD, limit))
+        with closing(images):
+            for opened in images:
+                yield from writing.add(*work.predicted(opened))
         yield from writing.rest()
     if objects:
         objects.finish()
@@ -78,12 +81,13 @@ def settings_of(predictor: ImagePredictor, wanted: Wanted) -> dict[str, Any]:
 class _Opened:
     """An image as the network takes it.
 
-    image: with its pixels, or, if it is large, as long as `files` are open; None if there is an error, or
-    a result already.
+    state: of its file, from before it was opened. image: with its pixels, or, if it is large, as long as
+    `files` are open; None if there is an error, or a result already.
     """
 
     source: Source
     target: Path
+    state: State
     image: LazyImage | None = None
     large: bool = False
     files: ExitStack = field(default_factory=ExitStack)
@@ -104,19 +108,22 @@ class _Work:
     objects: ObjectFiles | None
     record: Record | None
     watch: Watch
+    memory: int | None
     limit: int
+    writing: WriteBehind[Result]
 
     def opened(self, item: tuple[Source, Path]) -> _Opened:
-        """Read an image, unless it is large, done already or damaged."""
+        """Read an image, unless it is large, done already, damaged, or too large for the files asked for."""
         source, target = item
-        opened = _Opened(source, target)
         if self.record and (done := self.record.result(source, target)):
-            opened.result = done
-            return opened
+            Stage.discard(stage_of(self.out, target))  # of a process that was killed before it did that
+            return _Opened(source, target, {}, result=done)
+        opened = _Opened(source, target, state_of(source.path))
         try:
             with ExitStack() as stack:
-                image = stack.enter_context(open_image(source))
+                image = stack.enter_context(open_image(source, memory=self.memory))
                 opened.large = bytes_in_memory(image, self.predictor.card, self.wanted) > self.limit
+                require_writable(form_of(self.wanted, image.facts, large=opened.large), image.size)
                 if image.whole is None and not opened.large:
                     image = replace(image, whole=image.read(Box(0, 0, *image.size)))
                 opened.image = image
@@ -129,75 +136,99 @@ class _Work:
 
     def predicted(self, opened: _Opened) -> tuple[Callable[[], Result], int]:
         """Let the network see an image; what writes its files, and how many bytes that holds until then."""
-        image = opened.image
+        image, opened.image = opened.image, None
         if image is None:
             return partial(self._told, opened), 0
         try:
-            if opened.large:
-                large = LargePrediction(
-                    self.predictor, image, self.out, opened.target, self.wanted, _told_apart(opened.source)
-                )
-                large.predict(self.watch)
-                return partial(self._written, opened, partial(self._write_large, opened, large)), 0
-            assert image.whole is not None
-            votes = self.predictor.votes if self.wanted.uncertainty else 1
-            prediction = self.predictor(image.whole, spread=votes > 1)
-            self.watch(image.size.height * image.size.width, 1.0)
+            return self._predicted_large(opened, image) if opened.large else self._predicted(opened, image)
         except StorageError:
             raise
         except UvalaError as error:
-            opened.files.close()
-            opened.image, opened.result = None, Failure(opened.source, error)
+            opened.result = Failure(opened.source, error)
             return partial(self._told, opened), 0
-        weight = image.whole.nbytes + prediction.probabilities.nbytes
-        job = partial(self._write, opened.source, opened.target, prediction, image.facts)
-        opened.image = None  # the prediction has what is needed of it
-        return partial(self._written, opened, job), weight
+
+    def _predicted(self, opened: _Opened, image: LazyImage) -> tuple[Callable[[], Result], int]:
+        assert image.whole is not None
+        votes = self.predictor.votes if self.wanted.uncertainty else 1
+        prediction = self.predictor(image.whole, spread=votes > 1)
+        self.watch(image.size.height * image.size.width, 1.0)
+        write = partial(self._write, opened, image, prediction)
+        return partial(self._written, opened, write), image.whole.nbytes + prediction.probabilities.nbytes
+
+    def _predicted_large(self, opened: _Opened, image: LazyImage) -> tuple[Callable[[], Result], int]:
+        told_apart = {"path": str(opened.source.path.absolute()), "page": opened.source.page, **opened.state}
+        large = LargePrediction(
+            self.predictor,
+            image,
+            self.out,
+            opened.target,
+            self.wanted,
+            told_apart,
+            memory=self.memory,
+            left=self.writing.left,
+        )
+        with large.explained(), opened.files as files:
+            large.predict(self.watch)
+            if large.shows_image:
+                opened.files = files.pop_all()
+            else:  # its reader holds what it has decoded, and there may be no room for that twice
+                large.image = replace(image, read=_never_again, whole=None)
+        # all the room there is: no more than one large image waits while the next is predicted
+        return partial(self._written_large, opened, large), max(self.writing.room, 1)
 
     def _told(self, opened: _Opened) -> Result:
         """What there is to say of an image that is not predicted."""
         assert opened.result is not None
-        if self.record and isinstance(opened.result, Failure):
-            self.record.add(opened.target, opened.result)
+        if isinstance(opened.result, Failure):
+            self._put_down(opened, opened.result)
         return opened.result
 
     def _written(self, opened: _Opened, write: Callable[[], Output]) -> Result:
-        with opened.files:
-            try:
-                result: Result = write()
-            except StorageError:
-                raise
-            except UvalaError as error:
-                result = Failure(opened.source, error)
-        if self.record:
-            self.record.add(opened.target, result)
+        try:
+            result: Result = write()
+        except StorageError:
+            raise
+        except UvalaError as error:
+            result = Failure(opened.source, error)
+        self._put_down(opened, result)
         return result
 
-    def _write(self, source: Source, target: Path, prediction: Prediction, facts: PixelFacts) -> Output:
-        path = write_prediction(prediction, facts, self.out, target, self.wanted)
+    def _written_large(self, opened: _Opened, large: LargePrediction) -> Result:
+        with opened.files, closing(large):
+            result = self._written(opened, partial(self._write_large, opened, large))
+        if isinstance(result, Output):
+            large.stage.remove()  # not before the image is on record: a kill between would cost all of it
+        return result
+
+    def _put_down(self, opened: _Opened, result: Result) -> None:
+        if self.record:
+            self.record.add(opened.target, result, opened.state)
+
+    def _write(self, opened: _Opened, image: LazyImage, prediction: Prediction) -> Output:
+        path = write_prediction(prediction, image.facts, self.out, opened.target, self.wanted)
         count = None
         if self.objects:
-            count = self.objects.write(target, _file_name(source, target), prediction, facts)
-        return Output(source, path, prediction.written_classes, count)
+            count = self.objects.write(opened.target, _file_name(opened), prediction, image.facts)
+        return Output(opened.source, path, prediction.written_classes, count, notes=image.notes)
 
     def _write_large(self, opened: _Opened, large: LargePrediction) -> Output:
-        path, classes = large.write()
-        count = None
-        if self.objects:
-            count = self.objects.write_large(opened.target, _file_name(opened.source, opened.target), large)
-        large.close()
-        return Output(opened.source, path, classes, count)
+        with large.explained():
+            path, classes = large.write()
+            count = None
+            if self.objects:
+                count = self.objects.write_large(opened.target, _file_name(opened), large)
+        return Output(opened.source, path, classes, count, notes=large.notes)
 
 
-def _file_name(source: Source, target: Path) -> str:
+def _file_name(opened: _Opened) -> str:
     """What a list of images calls a source: its file, in the folders that results keep, and its page."""
-    page = "" if source.page is None else f"#{source.page}"
-    return f"{(target.parent / source.path.name).as_posix()}{page}"
+    page = "" if opened.source.page is None else f"#{opened.source.page}"
+    return f"{(opened.target.parent / opened.source.path.name).as_posix()}{page}"
 
 
-def _told_apart(source: Source) -> Mapping[str, Any]:
-    """What an image that was begun is known again by."""
-    return {"path": str(source.path.absolute()), "page": source.page, **state_of(source.path)}
+def _never_again(box: Box) -> ImageArray:
+    """Reads an image that was let go."""
+    raise AssertionError(f"{box} of an image of which all is known")
 
 
 def _nobody(pixels: int, share: float) -> None:

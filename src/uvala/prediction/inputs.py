@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from glob import glob
 from pathlib import Path
 
@@ -10,15 +10,21 @@ from uvala.errors import DataError, UvalaError, did_you_mean
 from uvala.images.lazy import find_images, is_image
 from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages
 
-__all__ = ["find_inputs"]
+__all__ = ["RESULT_FOLDERS", "find_inputs"]
+
+RESULT_FOLDERS = frozenset({"objects", "overlays", "probabilities", "uncertainty"})
+"""What lies beside the masks, in the folder of the results."""
 
 
-def find_inputs(patterns: Sequence[str | Path], *, outside: Path | None = None) -> list[tuple[Source, Path]]:
+def find_inputs(
+    patterns: Sequence[str | Path], *, outside: Path | None = None, taken: Collection[str] = ()
+) -> list[tuple[Source, Path]]:
     """Each image of some files, folders and globs, with the relative path (no suffix) of its result.
 
     A folder is searched with its sub-folders, whose names are kept; one that is a Zarr image is an image. A
     multi-page TIFF gives an entry per page. outside: a folder of which nothing is meant, such as that of the
-    results. DataError for a name that matches nothing.
+    results. taken: folders in which no result may lie, such as RESULT_FOLDERS. DataError for a name that
+    matches nothing.
     """
     found: dict[Source, Path] = {}
     apart = None if outside is None else outside.absolute()
@@ -30,7 +36,7 @@ def find_inputs(patterns: Sequence[str | Path], *, outside: Path | None = None) 
             for source in _pages(path):
                 page = "" if source.page is None else f"_{source.page:03d}"
                 found.setdefault(source, target.with_name(target.name + page))
-    return _distinct(found)
+    return _distinct(found, taken)
 
 
 def _expand(pattern: Path) -> list[tuple[Path, Path]]:
@@ -81,8 +87,8 @@ def _pages(path: Path) -> list[Source]:
     return [Source(path)] if pages < 2 else [Source(path, page) for page in range(pages)]
 
 
-def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
-    """The same, with longer names for results that would overwrite each other.
+def _distinct(found: dict[Source, Path], folders: Collection[str]) -> list[tuple[Source, Path]]:
+    """The same, with longer names for results that would overwrite each other, or lie in one of `folders`.
 
     Files from several folders keep the part of their paths that differs (one/a, two/a); what then still has
     the same name gets its suffix (a_png, a_tif), and at last a number.
@@ -102,6 +108,7 @@ def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
     for source, target in longer.items():
         if often[target] > 1:
             target = target.with_name(f"{target.name}_{source.path.suffix[1:]}")
+        target = _beside(target, folders)
         number, name = 1, target.name
         while target in taken:
             number += 1
@@ -109,3 +116,10 @@ def _distinct(found: dict[Source, Path]) -> list[tuple[Source, Path]]:
         taken.add(target)
         named.append((source, target))
     return named
+
+
+def _beside(target: Path, folders: Collection[str]) -> Path:
+    """The name of a result, in another folder where it would lie in one of `folders`: overlays_/a."""
+    first, *rest = target.parts
+    # on some disks Overlays is overlays
+    return Path(f"{first}_", *rest) if rest and first.casefold() in folders else target

@@ -6,38 +6,41 @@ prediction goes on where it was.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import Box, LabelMap, Size
+from uvala.errors import StorageError, UvalaError
 from uvala.files import storage_errors
 from uvala.images.boxes import LazyImage
 from uvala.images.display import class_colours, overlay
-from uvala.images.stage import Layer, Stage
+from uvala.images.stage import Stage
 from uvala.images.write import write_rgb
 from uvala.instances.blocks import blocks_of
 from uvala.instances.decode import Maps
 from uvala.instances.label_file import LabelFile
 from uvala.instances.merge import objects_in_blocks
+from uvala.machine import shares
 from uvala.prediction.engine import ImagePredictor
 from uvala.prediction.layers import channel_names, layers_of, maps_of, needs_objects, values_of
-from uvala.prediction.overlap import WriteBehind
-from uvala.prediction.results import Form, Map, form_of, mask_map, write_map
+from uvala.prediction.overlap import Dropped, WriteBehind
+from uvala.prediction.results import Map, form_of, form_of_maps, mask_map, numbers_map, write_map
 from uvala.prediction.wanted import Wanted
 from uvala.runs.card import Card
 
-__all__ = ["LargePrediction", "Watch", "bytes_in_memory"]
+__all__ = ["LargePrediction", "Watch", "bytes_in_memory", "stage_of"]
 
 Watch = Callable[[int, float], None]
 """Hears how many pixels were predicted just now, and which share of the image is done."""
 
-_BEHIND = 2**27  # bytes of blocks that wait to be written
 _OVERLAY = 4096  # longest side of the overlay of a large image, pixels
 
 
@@ -50,11 +53,17 @@ def bytes_in_memory(image: LazyImage, card: Card, wanted: Wanted) -> int:
     return image.size.height * image.size.width * per_pixel
 
 
+def stage_of(out: Path, target: Path) -> Path:
+    """The folder of what is known of a large image until its files are complete: hidden, beside its mask."""
+    return out / target.parent / f".{target.name}.stage"
+
+
 class LargePrediction:
     """The prediction of one image, on its way to files below `out`, where its results are called `target`.
 
-    source: what tells the image from others, and from what it was before. It has a hidden folder beside its
-    mask until its files are complete.
+    source: what tells the image from others, and from what it was before. memory: bytes that all of it may
+    take; None: the usual ones. left: set when nobody waits for its files any more; writing them then ends, by
+    `Dropped`. What it knows lies in its stage; who removes that does so when the files are complete.
     """
 
     def __init__(
@@ -65,38 +74,44 @@ class LargePrediction:
         target: Path,
         wanted: Wanted,
         source: Mapping[str, Any],
+        *,
+        memory: int | None = None,
+        left: Event | None = None,
     ) -> None:
         self.predictor, self.image, self.wanted = predictor, image, wanted
         self.out, self.target = out, target
         self.layers = layers_of(predictor, wanted)
-        self.folder = out / target.parent / f".{target.name}.stage"
-        self.source = source
+        self.folder = stage_of(out, target)
+        self.source, self.memory = source, memory
+        self.left = left or Event()
+        self._open = ExitStack()
 
     @cached_property
     def stage(self) -> Stage:
-        """What is known so far; begun anew where it was made in another way."""
+        """What is known so far; begun anew where its numbers would be others."""
         cutting = self.predictor.cutting(self.image.size)
         said = [self.predictor.identity, cutting.said, self.wanted.model_dump(mode="json"), self.source]
         key = blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
         with storage_errors(self.folder):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-        return Stage.open(self.folder, self.image.size, self.layers, block=cutting.grid, key=key)
+        return Stage.open(
+            self.folder, self.image.size, self.layers, block=cutting.grid, key=key, memory=self.memory
+        )
 
     @property
-    def form(self) -> Form:
-        """What its files are."""
-        return form_of(self.wanted, self.image.facts, large=True)
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the image, and of what an earlier time had of it."""
+        return self.image.notes + self.stage.notes
+
+    @property
+    def shows_image(self) -> bool:
+        """Whether its files need the image once more: to look at, to measure its objects."""
+        return self.wanted.overlays or bool(self.wanted.objects)
 
     @property
     def numbers(self) -> Map:
-        """The numbers of its objects: 16 bits, or 32 if there are more than 65535."""
-        dtype = np.dtype(np.uint16 if self.count <= np.iinfo(np.uint16).max else np.int32)
-        return Map(
-            lambda box: self.labels[box.slices][None].astype(dtype),
-            self.image.size,
-            Layer(1, dtype),
-            discrete=True,
-        )
+        """The numbers of its objects, to be written."""
+        return numbers_map(self._numbers, self.image.size, self.count)
 
     def predict(self, watch: Watch) -> None:
         """Fill the stage with the blocks that it lacks."""
@@ -108,9 +123,10 @@ class LargePrediction:
         decoding = self.predictor.card.objects.settings
         spread = "uncertainty" in self.layers and self.predictor.votes > 1
         blocks = self.predictor.outputs_in_blocks(
-            self.image, grid=stage.block, finished=finished, spread=spread
+            self.image, grid=stage.block, finished=finished, spread=spread, scratch=self.folder
         )
-        with WriteBehind[None](_BEHIND) as writing:
+        # closed in any case: a thread reads ahead of the network, in files that will be closed
+        with WriteBehind[None](shares(self.memory).behind) as writing, closing(blocks):
             for box, outputs in blocks:
                 values = values_of(outputs, self.layers, decoding)
                 weight = sum(each.nbytes for each in values.values())
@@ -123,7 +139,7 @@ class LargePrediction:
 
     def write(self) -> tuple[Path, tuple[int, ...]]:
         """Write all files but those of objects; where the mask lies, and which classes it holds."""
-        form = self.form
+        form = form_of(self.wanted, self.image.facts, large=True)
         seen: set[int] = set()
         encoding = self.predictor.card.encoding
         numbered = encoding.kind == "instances"
@@ -142,23 +158,32 @@ class LargePrediction:
                 layer = self.layers[name]
                 names = channel_names(encoding, name)[: layer.channels]
                 values = Map(partial(self._layer, name), self.image.size, layer, names)
-                form_of_maps = "tiff" if form == "png" else form
-                write_map(self.out / name / self.target, form_of_maps, values, self.image.facts)
+                write_map(self.out / name / self.target, form_of_maps(form), values, self.image.facts)
         if self.wanted.overlays:
             self._write_overlay(self.out / "overlays" / self.target.parent / f"{self.target.name}.png")
         return path, tuple(sorted(seen))
 
     def close(self) -> None:
-        """Remove what lay between the network and the files."""
-        if "labels" in vars(self):
-            self.labels.__exit__(None, None, None)
-        self.stage.remove()
+        """Close the file of its objects."""
+        self._open.close()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Errors in this block that end the image say what stays of its prediction."""
+        try:
+            yield
+        except StorageError:  # ends everything
+            raise
+        except UvalaError as error:
+            raise self._with_what_stays(error) from error
 
     @cached_property
     def labels(self) -> LabelFile:
         """The objects of the image, as of `Prediction.objects`."""
         names = [name for name in Maps._fields if name in self.layers]
-        labels = LabelFile(self.folder, self.image.size, block=self.stage.block)
+        labels = self._open.enter_context(
+            LabelFile(self.folder, self.image.size, block=self.stage.block, memory=self.memory)
+        )
         return objects_in_blocks(
             lambda box: maps_of({name: self._layer(name, box) for name in names}),
             self.image.size,
@@ -171,17 +196,31 @@ class LargePrediction:
     def count(self) -> int:
         """How many objects there are; they are numbered 1 to that."""
         blocks = blocks_of(self.image.size, self.stage.block)
-        return max((int(self.labels[box.slices].max()) for box in blocks), default=0)
+        return max((int(self._numbers(box).max()) for box in blocks), default=0)
 
     def foreground(self, box: Box) -> NDArray[np.float32]:
         """The probability of being an object at all, [height, width]."""
         return self._layer("foreground", box)[0]
 
     def _layer(self, name: str, box: Box) -> NDArray[Any]:
+        self._require_awaited()
         return self.stage.read(name, box)
 
     def _numbers(self, box: Box) -> LabelMap:
+        self._require_awaited()
         return self.labels[box.slices]
+
+    def _require_awaited(self) -> None:
+        if self.left.is_set():
+            raise Dropped
+
+    def _with_what_stays(self, error: UvalaError) -> UvalaError:
+        if "stage" in vars(self) and not self.stage.finished:
+            self.stage.remove()
+        if not self.folder.exists():
+            return error
+        stays = f"what is predicted of it stays in {self.folder}: --resume goes on with it, or delete that"
+        return type(error)(found=error.found, expected=error.expected, fix=f"{error.fix}; {stays}")
 
     def _write_overlay(self, path: Path) -> None:
         """The overlay of the image as every n-th pixel of it shows it."""

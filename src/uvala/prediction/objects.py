@@ -1,17 +1,15 @@
 """The objects of predictions as files: label images, GeoJSON, COCO, tables of measurements."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uvala.arrays import LabelMap
-from uvala.errors import ShapeError, UnknownNameError, did_you_mean
+from uvala.arrays import Size
+from uvala.errors import UnknownNameError, did_you_mean
 from uvala.files import write_text
 from uvala.images.boxes import PixelFacts
-from uvala.images.write import write_mask
 from uvala.instances.coco import CocoImage
 from uvala.instances.geojson import to_geojson
 from uvala.instances.large import write_large_objects
@@ -19,12 +17,14 @@ from uvala.instances.measure import measure_objects, write_table
 from uvala.prediction.coco_lines import CocoLines, as_json
 from uvala.prediction.engine import Prediction
 from uvala.prediction.large import LargePrediction
-from uvala.prediction.results import write_map
+from uvala.prediction.results import numbers_map, write_map
 
 __all__ = ["KINDS", "ObjectFiles", "object_kinds"]
 
 KINDS = ("labels", "geojson", "coco", "csv")
 """What objects can be written as."""
+
+_DESCRIBED = {"geojson", "coco", "csv"}  # those that need more than the numbers
 
 
 def object_kinds(names: Iterable[str]) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def object_kinds(names: Iterable[str]) -> tuple[str, ...]:
 class ObjectFiles:
     """Writes the objects of one image after the other to a folder.
 
-        labels     NAME.tif        numbers of objects, 16 bits, or 32 if there are more than 65535
+        labels     NAME.tif        numbers of objects, 16 bits, or 32 if there are more than 65535; OME-TIFF
         geojson    NAME.geojson    polygons with measurements, for QuPath and others
         csv        NAME.csv        a row of measurements per object; no rows if there are none
         coco       coco.json       run lengths of all images together; written by `finish`
@@ -80,42 +80,40 @@ class ObjectFiles:
         StorageError if there is no room or no permission.
         """
         labels = prediction.objects
-        path = self.folder / target.parent
         if "labels" in self.kinds:
-            write_mask(path / f"{target.name}.tif", _label_image(labels))
-        if {"geojson", "csv", "coco"}.intersection(self.kinds):
-            self._describe(path / target.name, file_name, prediction, facts)
+            numbers = numbers_map(
+                lambda box: labels[box.slices], Size(*labels.shape), int(labels.max(initial=0))
+            )
+            write_map(self.folder / target, "tiff", numbers, facts or PixelFacts())
+        if _DESCRIBED.intersection(self.kinds):
+            self._describe(self.folder / target, file_name, prediction, facts)
         return int(np.count_nonzero(np.bincount(labels.ravel(), minlength=1)[1:]))
 
     def write_large(self, target: Path, file_name: str, large: LargePrediction) -> int:
-        """Write the objects of an image that no memory holds; how many there are.
-
-        ShapeError for COCO, whose run lengths are those of whole images.
-        """
-        if "coco" in self.kinds:
-            raise ShapeError(
-                found=f"the objects of {file_name} as COCO, an image of {large.image.size} pixels",
-                expected="an image that is predicted in memory",
-                fix="write its objects as labels, geojson or csv",
-            )
-        folder = self.folder / target.parent
-        facts = large.image.facts
+        """Write the objects of an image that no memory holds, as `write` does; how many there are."""
+        image, card = large.image, large.predictor.card
         if "labels" in self.kinds:
-            write_map(folder / target.name, "zarr" if large.form == "zarr" else "tiff", large.numbers, facts)
-        if not {"geojson", "csv"}.intersection(self.kinds):
+            write_map(self.folder / target, "tiff", large.numbers, image.facts)
+        if not _DESCRIBED.intersection(self.kinds):
             return large.count
-        spacing, unit = self._spacing(facts)
-        decoding = large.predictor.card.objects.settings
-        return write_large_objects(
-            large.labels,
-            class_name=large.predictor.card.encoding.names[decoding.object_class],
-            table=folder / f"{target.name}.csv" if "csv" in self.kinds else None,
-            geojson=folder / f"{target.name}.geojson" if "geojson" in self.kinds else None,
-            image=large.image.read,
-            foreground=large.foreground,
-            spacing=spacing,
-            unit=unit,
+        folder = self.folder / target.parent
+        spacing, unit = self._spacing(image.facts)
+        class_name = card.encoding.names[card.objects.settings.object_class]
+        collecting: AbstractContextManager[Callable[[str], object] | None] = (
+            self._coco.adding(class_name, file_name, image.size) if self._coco else nullcontext()
         )
+        with collecting as annotate:
+            return write_large_objects(
+                large.labels,
+                class_name=class_name,
+                table=folder / f"{target.name}.csv" if "csv" in self.kinds else None,
+                geojson=folder / f"{target.name}.geojson" if "geojson" in self.kinds else None,
+                annotate=annotate,
+                image=image.read,
+                foreground=large.foreground,
+                spacing=spacing,
+                unit=unit,
+            )
 
     def finish(self) -> None:
         """Write what is about all images together."""
@@ -142,8 +140,3 @@ class ObjectFiles:
         if facts is None or facts.spacing is None:
             return self.spacing, self.unit
         return facts.spacing, facts.unit
-
-
-def _label_image(labels: LabelMap) -> NDArray[Any]:
-    """The labels in 16 bits, which every viewer reads, or in 32 if there are too many."""
-    return labels.astype(np.uint16) if labels.max(initial=0) <= np.iinfo(np.uint16).max else labels

@@ -6,11 +6,11 @@ Both threads hold a bounded number of bytes, and keep the order.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Condition
+from threading import Condition, Event
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-__all__ = ["WriteBehind", "read_ahead"]
+__all__ = ["Dropped", "WriteBehind", "read_ahead"]
 
 _AHEAD = 8  # things that are begun before they are asked for; memory is bounded in bytes
 
@@ -83,15 +83,21 @@ class _Shelf:
             self.changed.notify_all()
 
 
+class Dropped(Exception):
+    """Ends a job whose result nobody waits for any more."""
+
+
 class WriteBehind(Generic[R]):
     """Jobs that a thread does one after the other, while the caller goes on.
 
     room: bytes that jobs may hold before the caller has to wait for them. Left by an exception, jobs that
-    have not begun are dropped, and the one under way is finished.
+    have not begun are dropped, and the one under way is finished; a long one may look at `left`, which is
+    then set, and end itself by `Dropped`.
     """
 
     def __init__(self, room: int) -> None:
         self.room, self.held = room, 0
+        self.left = Event()
         self.waiting: deque[tuple[Future[R], int]] = deque()
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="uvala-write")
 
@@ -101,6 +107,8 @@ class WriteBehind(Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self.left.set()
         self.pool.shutdown(wait=True, cancel_futures=kind is not None)
 
     def add(self, job: Callable[[], R], weight: int = 0) -> Iterator[R]:

@@ -1,8 +1,11 @@
 """predictions.jsonl: what a folder of predictions was made with, and what is done. A resume reads it."""
 
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,9 +13,15 @@ from uvala.errors import StorageError, UvalaError
 from uvala.files import claim_folder, storage_errors
 from uvala.images.read import Source
 
-__all__ = ["NAME", "Failure", "Output", "Record", "state_of"]
+__all__ = ["NAME", "Failure", "Output", "Record", "State", "settings_in", "state_of"]
 
 NAME = "predictions.jsonl"
+
+State = Mapping[str, Any]
+"""By what an image is known again, as of `state_of`."""
+
+_END = 2**20  # bytes at either end of a file that tell it from another one as long and as old
+_OPTIONS = {"overlays": "overlay"}  # settings that the command line calls otherwise
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,7 @@ class Output:
     """An image that was predicted: what was read, the mask that was written, and the classes it holds.
 
     objects: how many there are, or None if they were not asked for. resumed: whether it was there already.
+    notes: as of `LazyImage`, about an image that was not.
     """
 
     source: Source
@@ -27,6 +37,7 @@ class Output:
     classes: tuple[int, ...]
     objects: int | None = None
     resumed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class Record:
         line = self.done.get(target.as_posix())
         if line is None:
             return None
-        same = {key: line.get(key) for key in ("bytes", "modified")} == state_of(source.path)
+        same = _is_about(line, source)
         if not same and line["source"] != _name(source):
             raise StorageError(
                 found=f"{source}, whose result would replace that of {line['source']} in {self.folder}",
@@ -92,25 +103,42 @@ class Record:
             return None
         return Output(source, mask, tuple(line["classes"]), line["objects"], resumed=True)
 
-    def add(self, target: Path, result: Output | Failure) -> None:
-        """Write down that an image is done, or why it cannot be."""
-        source = result.source
-        line: dict[str, Any] = {"result": target.as_posix(), "source": _name(source)}
+    def add(self, target: Path, result: Output | Failure, state: State) -> None:
+        """Write down that an image is done, or why it cannot be; after this it stays so.
+
+        state: of the image from before it was opened, so that one that changes meanwhile is done again.
+        """
+        line = {"result": target.as_posix(), "source": _name(result.source)}
         if isinstance(result, Failure):
             self._append(line | {"error": str(result.error)})
             return
         mask = result.mask.relative_to(self.folder).as_posix()
         done = {"mask": mask, "classes": list(result.classes), "objects": result.objects}
-        self._append(line | state_of(source.path) | done)
+        self._append({**line, **state, **done})
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False) + "\n"
+        # bytes of a name that are no UTF-8 are surrogates, which JSON can hold escaped only
+        text = json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
         with storage_errors(self.path), self.path.open("a+b") as stream:
             if stream.tell():
                 stream.seek(-1, 2)
                 # a line that a kill cut off is ended, so that it spoils no other
-                text = text if stream.read(1) == b"\n" else "\n" + text
-            stream.write(text.encode())
+                text = text if stream.read(1) == b"\n" else b"\n" + text
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def settings_in(folder: Path) -> dict[str, Any]:
+    """What the predictions in a folder were begun with; nothing if there are none."""
+    path = folder / NAME
+    lines = _read(path) if path.is_file() else []
+    return lines[0] if lines else {}
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """By what an image is known again: its size, its age, and a hash of the two ends of a file."""
+    return {**_size_and_age(path), "ends": _ends_of(path)}
 
 
 def _name(source: Source) -> str:
@@ -118,22 +146,55 @@ def _name(source: Source) -> str:
     return f"{source.path.absolute()}{page}"
 
 
-def state_of(path: Path) -> dict[str, Any]:
-    """By what a file is known again: it is not read for that."""
+def _is_about(line: Mapping[str, Any], source: Source) -> bool:
+    """Whether a line tells of an image as it is now."""
+    if any(line.get(key) != value for key, value in _size_and_age(source.path).items()):
+        return False
+    if line["source"] == _name(source):
+        return True
+    # moved, or another: images of one size may be copied or unpacked within the same tick of the clock
+    return line.get("ends") is not None and line["ends"] == _ends_of(source.path)
+
+
+def _size_and_age(path: Path) -> dict[str, Any]:
+    """Nothing is read for that. Of a folder, such as a Zarr image, what lies in it counts."""
     try:
-        found = path.stat()
+        found = [path.stat(), *_inside(path)] if path.is_dir() else [path.stat()]
     except OSError:
         return {"bytes": None, "modified": None}
-    # the size of a folder, such as a Zarr image, says nothing
-    return {"bytes": None if path.is_dir() else found.st_size, "modified": found.st_mtime_ns}
+    return {
+        # what a folder takes itself depends on the disk
+        "bytes": sum(each.st_size for each in found if not stat.S_ISDIR(each.st_mode)),
+        "modified": max(each.st_mtime_ns for each in found),
+    }
+
+
+def _inside(folder: str | os.PathLike[str]) -> Iterator[os.stat_result]:
+    """Of all files and folders below a folder; not of what a linked folder holds."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.stat()
+            if entry.is_dir(follow_symlinks=False):
+                yield from _inside(entry)
+
+
+def _ends_of(path: Path) -> str | None:
+    """A hash of the first and the last MB of a file; None for a folder, whose content no part tells."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.read(_END)
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _END))
+            return blake2b(first + stream.read(_END), digest_size=16).hexdigest()
+    except OSError:
+        return None
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """The lines that are whole."""
     lines = []
     with storage_errors(path):
-        content = path.read_text(encoding="utf-8", errors="replace")
-    for text in content.splitlines():
+        content = path.read_bytes()
+    for text in content.split(b"\n"):
         try:
             line = json.loads(text)
         except ValueError:
@@ -144,14 +205,18 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _require_same(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     keys = [key for key in {**found, **asked} if found.get(key) != asked.get(key)]
+    if not keys:
+        return
     if "model" in keys:
         words, fix = "predictions of another model", "give the model that made them"
     else:
-        words = f"predictions that were begun with another {' and another '.join(f'--{key}' for key in keys)}"
+        options = " and another ".join(f"--{_OPTIONS.get(key, key)}" for key in keys)
+        words = f"predictions that were begun with another {options}"
         fix = "give the options that they were begun with"
-    if keys:
-        raise StorageError(
-            found=f"{folder}, which holds {words}",
-            expected="the same model and the same options, to go on with it",
-            fix=f"{fix}, or choose another --out",
-        )
+        if keys == ["backend"]:
+            fix = "give --backend auto, which takes the one that they were begun with"
+    raise StorageError(
+        found=f"{folder}, which holds {words}",
+        expected="the same model and the same options, to go on with it",
+        fix=f"{fix}, or choose another --out",
+    )

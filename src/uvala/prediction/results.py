@@ -8,18 +8,28 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uvala.arrays import Box, Size
+from uvala.arrays import Box, LabelMap, Size
 from uvala.data.masks import MaskEncoding
-from uvala.errors import StorageError
+from uvala.errors import ConfigError
 from uvala.images.boxes import PixelFacts
 from uvala.images.pyramid import write_ome_tiff, write_ome_zarr
 from uvala.images.stage import Layer
-from uvala.images.write import write_mask, write_probabilities
+from uvala.images.write import write_mask
 from uvala.prediction.engine import Prediction
 from uvala.prediction.layers import channel_names, precision_of, quantised, uncertainty_maps
 from uvala.prediction.wanted import Wanted
 
-__all__ = ["Form", "Map", "form_of", "mask_map", "write_map", "write_prediction"]
+__all__ = [
+    "Form",
+    "Map",
+    "form_of",
+    "form_of_maps",
+    "mask_map",
+    "numbers_map",
+    "require_writable",
+    "write_map",
+    "write_prediction",
+]
 
 Form = Literal["png", "tiff", "zarr"]
 
@@ -57,10 +67,26 @@ def form_of(wanted: Wanted, facts: PixelFacts, *, large: bool) -> Form:
     return wanted.format
 
 
+def form_of_maps(form: Form) -> Form:
+    """What probabilities and uncertainty are beside masks of a form: not PNG, which has no floats."""
+    return "tiff" if form == "png" else form
+
+
+def require_writable(form: Form, size: Size) -> None:
+    """ConfigError if results of `size` cannot have this form; to be asked before hours are spent on them."""
+    if form == "png" and size.height * size.width > _MOST_IN_PNG:
+        raise ConfigError(
+            found=f"--format png for an image of {size} pixels",
+            expected=f"at most {_MOST_IN_PNG:,} pixels, since a PNG is made in memory",
+            fix="predict it into another --out with --format tiff or zarr",
+        )
+
+
 def write_map(path: Path, form: Form, values: Map, facts: PixelFacts) -> Path:
     """Write a map and return where it lies: `path` with the ending of its form.
 
-    facts: of the image that it belongs to. StorageError if it cannot be written.
+    facts: of the image that it belongs to; a PNG holds none of them. StorageError if it cannot be written,
+    ConfigError as of `require_writable`.
     """
     path = path.with_name(path.name + _SUFFIXES[form])
     if form == "png":
@@ -108,6 +134,12 @@ def mask_map(
     return Map(read, size, layer, palette=palette, discrete=True, rgb=colours)
 
 
+def numbers_map(numbers: Callable[[Box], LabelMap], size: Size, count: int) -> Map:
+    """The numbers of `count` objects: in 16 bits, which all viewers read, or in 32 if there are too many."""
+    dtype = np.dtype(np.uint16 if count <= np.iinfo(np.uint16).max else np.int32)
+    return Map(lambda box: numbers(box)[None].astype(dtype, copy=False), size, Layer(1, dtype), discrete=True)
+
+
 def write_prediction(
     prediction: Prediction, facts: PixelFacts, out: Path, target: Path, wanted: Wanted
 ) -> Path:
@@ -123,13 +155,9 @@ def write_prediction(
     if wanted.uncertainty:
         maps["uncertainty"] = uncertainty_maps(prediction.probabilities, prediction.entropy)
     for name, values in maps.items():
-        place = out / name / target
-        if form == "png" and kind == np.float32:  # pages of a plain TIFF
-            write_probabilities(place.with_name(f"{place.name}.tif"), values)
-            continue
         names = channel_names(prediction.encoding, name)[: len(values)]
         stored = Map.of(quantised(values, kind), names=names)
-        write_map(place, "tiff" if form == "png" else form, stored, facts)
+        write_map(out / name / target, form_of_maps(form), stored, facts)
     return path
 
 
@@ -146,12 +174,6 @@ def _write_mask(prediction: Prediction, facts: PixelFacts, path: Path, form: For
 
 
 def _write_png(path: Path, values: Map) -> Path:
-    height, width = values.size
-    if height * width > _MOST_IN_PNG:
-        raise StorageError(
-            found=f"a PNG of {values.size} pixels, {path}",
-            expected=f"at most {_MOST_IN_PNG:,} pixels, as it is made in memory",
-            fix="write --format tiff or zarr",
-        )
-    array = values.read(Box(0, 0, height, width))
+    require_writable("png", values.size)
+    array = values.read(Box(0, 0, *values.size))
     return write_mask(path, np.moveaxis(array, 0, -1) if values.rgb else array[0], palette=values.palette)

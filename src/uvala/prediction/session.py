@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from uvala.backends.openvino import import_openvino
 from uvala.errors import BackendError, RunError
 from uvala.prediction.file_card import IMAGE, KEY, LEVELS, FileCard, as_file_card
+from uvala.prediction.file_kinds import RUNNABLE, SUFFIXES
 
-__all__ = ["SUFFIXES", "Session", "is_exported", "open_session"]
+__all__ = ["Session", "open_session"]
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by the names of inputs or outputs."""
@@ -35,11 +36,6 @@ class Session:
         return self.run(inputs)
 
 
-def is_exported(path: str | Path) -> bool:
-    """Whether a path is that of a file which `open_session` opens."""
-    return Path(path).suffix.lower() in SUFFIXES and Path(path).is_file()
-
-
 def open_session(path: str | Path, *, threads: int | None = None) -> Session:
     """The file, ready to run on the CPU; threads: None leaves their number to the runtime.
 
@@ -47,13 +43,14 @@ def open_session(path: str | Path, *, threads: int | None = None) -> Session:
     installed.
     """
     path = Path(path).expanduser()
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+    suffix = path.suffix.lower()
+    if suffix not in RUNNABLE or not path.is_file():
         raise RunError(
             found=f"{path}, which is {'of another kind' if path.exists() else 'not there'}",
-            expected=f"a file that `uvala export` wrote, ending in {' or '.join(SUFFIXES)}",
+            expected=f"a file that `uvala export` wrote, ending in {' or '.join(RUNNABLE)}",
             fix="check the path",
         )
-    return SUFFIXES[path.suffix.lower()](path, threads)
+    return (_open_onnx if suffix == SUFFIXES["onnx"] else _open_openvino)(path, threads)
 
 
 def _open_onnx(path: Path, threads: int | None) -> Session:
@@ -67,7 +64,16 @@ def _open_onnx(path: Path, threads: int | None) -> Session:
     options.intra_op_num_threads = threads or 0
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NotImplemented) as error:
+    except (
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NoModel,
+        errors.NotImplemented,
+        errors.RuntimeException,
+        RuntimeError,
+    ) as error:
         raise _damaged(path, error) from error
     card = _card(path, session.get_modelmeta().custom_metadata_map.get(KEY))
 
@@ -100,10 +106,6 @@ def _open_openvino(path: Path, threads: int | None) -> Session:
         return {name: results[name].copy() for name in card.outputs}
 
     return Session(path, card, run)
-
-
-SUFFIXES: dict[str, Callable[[Path, int | None], Session]] = {".onnx": _open_onnx, ".xml": _open_openvino}
-"""Which runtime opens a file. A .pt2 is not among them: opening one may run code that is in it."""
 
 
 def _card(path: Path, text: str | None) -> FileCard:

@@ -1,0 +1,50 @@
+"""Names of results that would lie where other files belong."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from uvala.api.predicting import predict_paths
+from uvala.prediction.inputs import RESULT_FOLDERS, find_inputs
+from uvala.prediction.wanted import Wanted
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch) -> Path:
+    """An image, and others in folders called as those of results, one of them on some disks only."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "overlays/a", "overlays/b", "Objects/c", "deeper/overlays/d"):
+        path = tmp_path / "images" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (48, 32)).save(path)
+    return tmp_path / "images"
+
+
+def targets(**options):
+    return {target.as_posix() for _, target in find_inputs(["images"], **options)}
+
+
+def test_no_mask_lies_where_other_results_do(images):
+    expected = {"a", "overlays_/a", "overlays_/b", "Objects_/c", "deeper/overlays/d"}
+    assert targets(taken=RESULT_FOLDERS) == expected
+
+
+def test_folders_keep_their_names_where_nothing_else_is_written(images):
+    assert targets() == {"a", "overlays/a", "overlays/b", "Objects/c", "deeper/overlays/d"}
+
+
+def test_a_folder_of_the_other_name_stays_apart(images):
+    (images / "overlays_").mkdir()
+    Image.new("L", (48, 32)).save(images / "overlays_/a.png")
+    found = find_inputs(["images"], taken=RESULT_FOLDERS)
+    assert len({target for _, target in found}) == len(found) == 6
+
+
+def test_each_file_that_a_prediction_writes_is_of_one_image(images, disc_run):
+    wanted = Wanted(overlays=True, probabilities=True, uncertainty=True, objects=("csv",))
+    outputs, failures = predict_paths(disc_run.predictor, ["images"], "out", wanted)
+    assert not failures
+    masks, overlays = {output.mask for output in outputs}, set(Path("out/overlays").rglob("*.png"))
+    assert (len(masks), len(overlays)) == (5, 5)
+    assert masks.isdisjoint(overlays)
