@@ -1,6 +1,7 @@
 """How far tiled logits are from those of the whole image: every network, random sizes, several tiles.
 
     python benchmarks/exact_tiles.py [NETWORK ...] [--sizes 10] [--tiles 64 128 256] [--full]
+                                     [--seconds N] [--folder FOLDER] [--part 1/2]
     python benchmarks/exact_tiles.py --blended [NETWORK ...] [--window-side 256]
 
 Networks have few channels (--full: all they have by default) and random weights, batch norms with random
@@ -9,14 +10,23 @@ images are cut; "cut" counts those that were. Reported is the largest difference
 deviations of the whole image's logits (nan if a logit is no number), and how many pixels change their class.
 Networks of which no tile is exact say "blended", with the difference that this makes.
 
+--folder keeps a JSON per network; what it holds already, with the same options, is not measured again. So
+several processes with a thread each can share the work, each with a --part of the names and all with one
+folder, and the same command without --part then prints the table of all. --seconds: after these a network's
+images of one more size are not begun.
+
 --blended compares ways to blend on the same weights: ours, with the settings of other projects, and MONAI's
 own sliding window where it is installed.
 """
 
 import argparse
+import json
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +36,8 @@ from uvala.models.catalog import create_model, model_config, model_facts, model_
 from uvala.models.facts import NetworkFacts, measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.geometry import plan_tiles
-from uvala.tiling.logits import logits_in_tiles, predict_logits
+from uvala.tiling.logits import predict_logits
+from uvala.tiling.run import predict_from_reader
 from uvala.tiling.seams import SeamError, difference
 
 
@@ -38,6 +49,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=10, help="random sizes of each network and tile")
     parser.add_argument("--tiles", type=int, nargs="*", default=[64, 128, 256])
     parser.add_argument("--full", action="store_true", help="as many channels as by default")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of each network, about")
+    parser.add_argument("--folder", type=Path, help="where each network's result is kept")
+    parser.add_argument("--part", default="1/1", metavar="N/COUNT", help="only every COUNT-th network")
     parser.add_argument("--blended", action="store_true", help="compare ways to blend instead")
     parser.add_argument(
         "--window-side", type=int, default=256, help="what a blended tile reads, pixels a side"
@@ -52,28 +66,75 @@ def main() -> None:
 def exact_table(arguments: argparse.Namespace) -> None:
     print("| network | tiles | context | passes | images | cut | largest, deviations | other class | s |")
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|", flush=True)
-    for name in arguments.networks or model_names():
-        print(exact_row(name, arguments), flush=True)
+    part, count = (int(number) for number in arguments.part.split("/"))
+    for name in (arguments.networks or model_names())[part - 1 :: count]:
+        print(row(known_or_measured(name, arguments)), flush=True)
 
 
-def exact_row(name: str, arguments: argparse.Namespace) -> str:
+def known_or_measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was found of a network, kept where there is a folder for it."""
+    asked = {key: getattr(arguments, key) for key in ("sizes", "tiles", "full")}
+    file = arguments.folder and arguments.folder / f"{name.replace(':', '-')}.json"
+    if file and file.exists():
+        found = json.loads(file.read_text())
+        if found["asked"] == asked:
+            return found
+    found = {"network": name, "asked": asked, **exactness(name, arguments)}
+    if file:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(found))
+    return found
+
+
+def exactness(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """How far tiles are from the whole: of random sizes, each with another tile in turn."""
     began, model = time.perf_counter(), network(name, full=arguments.full)
     facts, chosen = measure(model, 1), random.Random(0)
     apart: list[SeamError] = []
     cut = changed = 0
-    for tile in arguments.tiles:
-        for _ in range(arguments.sizes):
+    for _ in range(arguments.sizes):
+        if apart and time.perf_counter() - began > arguments.seconds:
+            break
+        for tile in arguments.tiles:
             size = around_two_tiles(chosen, tile, facts)
             image = noise(*size)
-            whole = predict_logits(model, image)
-            apart.append(difference(predict_logits(model, image, tile=tile), whole))
+            apart.append(difference(in_tiles(model, image, facts, tile), predict_logits(model, image)))
             changed += round(apart[-1].changed * size.height * size.width)
             cut += len(plan_tiles(size, tile, context(facts), facts.multiple)) > 1
-    seconds = time.perf_counter() - began
-    kind, halo = ("blended", "") if facts.halo is None else ("exact", facts.halo)
+    return {
+        "halo": facts.halo,
+        "statistics": facts.statistics,
+        "images": len(apart),
+        "cut": cut,
+        "largest": largest(apart),
+        "changed": changed,
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def row(found: dict[str, Any]) -> str:
+    kind, halo = ("blended", "") if found["halo"] is None else ("exact", found["halo"])
     return (
-        f"| {name} | {kind} | {halo} | {facts.statistics} | {len(apart)} | {cut} "
-        f"| {largest(apart):.1e} | {changed} | {seconds:.0f} |"
+        f"| {found['network']} | {kind} | {halo} | {found['statistics']} | {found['images']} "
+        f"| {found['cut']} | {found['largest']:.1e} | {found['changed']} | {found['seconds']:.0f} |"
+    )
+
+
+def in_tiles(model: nn.Module, image: Tensor, facts: NetworkFacts, tile: int) -> Tensor:
+    """As `predict_logits` with a tile, which would find out the facts again for each image."""
+    return tiled(model, image, facts, TileConfig(size=tile, whole_below=0, statistics=10**6))
+
+
+def tiled(model: nn.Module, image: Tensor, facts: NetworkFacts, tiles: TileConfig) -> Tensor:
+    return predict_from_reader(
+        model,
+        lambda box: image[:, *box.slices],
+        Size(*image.shape[1:]),
+        halo=facts.halo,
+        multiple=facts.multiple,
+        tiles=tiles,
+        device=torch.device("cpu"),
+        activate=lambda logits: logits,
     )
 
 
@@ -100,7 +161,7 @@ def blended_table(arguments: argparse.Namespace) -> None:
     for name in arguments.networks or ["unet", "pytorch_unet", "plain_conv_unet", "unet:resnet34"]:
         model, image = network(name, full=arguments.full), noise(2 * side + 57, 3 * side - 31)
         whole = predict_logits(model, image)
-        for way, predict in ways(side):
+        for way, predict in ways(side, measure(model, 1)):
             began = time.perf_counter()
             apart = difference(predict(model, image), whole)
             print(
@@ -113,16 +174,16 @@ def blended_table(arguments: argparse.Namespace) -> None:
 Way = Callable[[nn.Module, Tensor], Tensor]
 
 
-def ways(side: int) -> Iterator[tuple[str, Way]]:
+def ways(side: int, facts: NetworkFacts) -> Iterator[tuple[str, Way]]:
     """How windows are put together, with a name."""
-    yield "exact, same tile", lambda model, image: predict_logits(model, image, tile=side)
+    yield "exact, same tile", lambda model, image: in_tiles(model, image, facts, side)
     for name, overlap, window in (
         ("smooth, a quarter", side // 4, "smooth"),
         ("Gaussian, a quarter (MONAI's default overlap)", side // 4, "gaussian"),
         ("Gaussian, half (nnU-Net's)", side // 2, "gaussian"),
     ):
         tiles = TileConfig(mode="blended", size=side - overlap, overlap=overlap, window=window, whole_below=0)
-        yield name, lambda model, image, tiles=tiles: logits_in_tiles(model, image, tiles)
+        yield name, lambda model, image, tiles=tiles: tiled(model, image, facts, tiles)
     try:
         from monai.inferers import sliding_window_inference
     except ImportError:
@@ -141,6 +202,8 @@ def network(name: str, *, full: bool) -> nn.Module:
     """[1, 1, H, W] -> [1, 2, H, W], as it predicts."""
     torch.manual_seed(0)
     options = {} if full else dict(model_facts(name)["small"])
+    if "encoder" in options:  # of "unet:resnet34", another encoder
+        name = f"{name.partition(':')[0]}:{options.pop('encoder')}"
     if "borders" in model_config(name).model_fields:
         options["borders"] = "mirror"  # valid convolutions give fewer logits than pixels otherwise
     model = create_model(name, in_channels=1, num_classes=2, **options).eval()

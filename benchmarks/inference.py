@@ -10,6 +10,9 @@ much of that a way reaches is counted in multiply-adds of direct convolutions, s
 more than all of it. MONAI (window 256, overlap 0.25) and nnU-Net (window 256, step 0.5, no mirroring) want
 the interpreter of an environment that has them.
 
+"ready" is the time until the first image, with nothing kept from earlier (an empty UVALA_CACHE), while no
+other way is at work.
+
 With OMP_NUM_THREADS=1 processor time counts in place of wall-clock time, so that a busy machine can be borne.
 """
 
@@ -19,8 +22,9 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 NETWORKS = ("pytorch_unet:64", "pytorch_unet:32", "pytorch_unet:16", "unet:resnet34")
@@ -42,6 +46,8 @@ def main() -> None:
     parser.add_argument("--ways", nargs="*", default=("eager", *OURS, *RAW, "gemm"), choices=WAYS)
     parser.add_argument("--peers", help="a Python that has MONAI and nnU-Net")
     arguments = parser.parse_args()
+    if not arguments.peers and (wanting := [way for way in PEERS if way in arguments.ways]):
+        parser.error(f"--ways {' '.join(wanting)} needs --peers")
     ways = ["eager", *(way for way in arguments.ways if way != "eager")]
     ways += [way for way in PEERS if arguments.peers and way not in ways]
     print("| network | way | ready, s | s | MP/s | ratio, median | quartiles | of GEMM | difference |")
@@ -53,16 +59,17 @@ def main() -> None:
 
 def rows(network: str, ways: list[str], arguments: argparse.Namespace) -> list[str]:
     """A line of the table for each way."""
-    workers = [worker(network, way, arguments) for way in ways]
-    try:
-        ready = [each.stdout.readline().split() for each in workers]
-        if failed := [way for way, each in zip(ways, ready, strict=True) if not each]:
-            raise SystemExit(f"{network}: {', '.join(failed)} did not get ready; see above, or leave it out")
-        rounds = [[turn(each) for each in workers] for _ in range(arguments.rounds)]
-    finally:
-        for each in workers:
-            each.kill()
-            each.wait()
+    workers, ready = [], []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
+        try:
+            for way in ways:
+                workers.append(worker(network, way, arguments, f"{cache}/{way}"))
+                ready.append(told_ready(network, way, workers[-1]))
+            rounds = [[turn(each) for each in workers] for _ in range(arguments.rounds)]
+        finally:
+            for each in workers:
+                each.kill()
+                each.wait()
     times = dict(zip(ways, zip(*rounds, strict=True), strict=True))
     flops = float(ready[0][2])
     gemm = 2 * MATRIX**3 / statistics.median(times["gemm"]) if "gemm" in times else float("nan")
@@ -71,7 +78,7 @@ def rows(network: str, ways: list[str], arguments: argparse.Namespace) -> list[s
     for way, (seconds, difference, _) in zip(ways, ready, strict=True):
         median = statistics.median(times[way])
         ratios = [ours / eager for ours, eager in zip(times[way], times["eager"], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
+        low, middle, high = quartiles(ratios)
         if way == "gemm":
             lines.append(f"| {network} | gemm: {gemm / 1e9:.0f} GFLOP/s | | | | | | | |")
             continue
@@ -82,14 +89,27 @@ def rows(network: str, ways: list[str], arguments: argparse.Namespace) -> list[s
     return lines
 
 
-def worker(network: str, way: str, arguments: argparse.Namespace) -> subprocess.Popen:
-    """A process that has the network ready."""
+def quartiles(numbers: Sequence[float]) -> Sequence[float]:
+    return statistics.quantiles(numbers, n=4) if len(numbers) > 1 else 3 * list(numbers)
+
+
+def told_ready(network: str, way: str, worker: subprocess.Popen) -> list[str]:
+    """What a process says when it is ready, before the next one begins."""
+    said = worker.stdout.readline().split()
+    if not said:
+        raise SystemExit(f"{network}: {way} did not get ready; see above, or leave it out")
+    return said
+
+
+def worker(network: str, way: str, arguments: argparse.Namespace, cache: str) -> subprocess.Popen:
+    """A process that has the network ready. cache: where it keeps what it converts and compiles."""
     python = arguments.peers if way in PEERS else sys.executable
     return subprocess.Popen(
         [python, __file__, "--worker", network, way, str(arguments.side)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env=os.environ | {"UVALA_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": cache},
     )
 
 

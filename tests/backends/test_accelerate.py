@@ -10,12 +10,15 @@ from torch import nn
 
 from uvala.arrays import Size
 from uvala.backends import accelerate as accelerate_module
+from uvala.backends import ncnn as ncnn_module
+from uvala.backends import tensorrt as tensorrt_module
+from uvala.backends import torch_compile as compile_module
 from uvala.backends.accelerate import accelerate, available, threads_each
 from uvala.backends.agreement import compare, noise
 from uvala.backends.runtime import Accelerated, Wanted, accelerated
-from uvala.backends.torch_compile import Compiled
-from uvala.backends.torch_eager import HalfPrecision
-from uvala.errors import BackendError, UnknownNameError
+from uvala.backends.torch_compile import Compiled, prepare_compiled
+from uvala.backends.torch_eager import prepare_half
+from uvala.errors import BackendError, UnknownNameError, UnsuitableError
 from uvala.models.catalog import create_model, recipe_of
 from uvala.tiling.logits import predict_logits
 
@@ -62,7 +65,7 @@ class TestRuntime:
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_networks_that_must_be_told_of_the_whole_image_are_left_to_torch(name):
     model = create_model("unet", in_channels=CHANNELS, num_classes=2, width=4, depth=2, norm="instance")
-    with pytest.raises(BackendError, match="statistics of the whole image"):
+    with pytest.raises(UnsuitableError, match="statistics of the whole image"):
         ready(model, name)
     assert difference(model.eval(), ready(model, "torch"), 1, 33, 40) < 1e-4
 
@@ -84,7 +87,7 @@ def test_a_runtime_with_other_numbers_is_refused(pocket):
         with torch.no_grad():
             return 1.01 * pocket(torch.from_numpy(images)).numpy()
 
-    with pytest.raises(BackendError, match="off by"):
+    with pytest.raises(UnsuitableError, match="off by"):
         accelerated(pocket, wrong, "wrong", Wanted(CHANNELS, TILE, 1))
 
 
@@ -116,7 +119,7 @@ def test_an_unknown_name_suggests_the_nearest(pocket):
 
 def test_what_is_not_installed_is_answered_with_what_to_install(pocket, monkeypatch):
     monkeypatch.setattr(accelerate_module, "find_spec", lambda package: None)
-    assert set(available()) <= {"torch", "compile"}
+    assert set(available()) <= {"torch", "torch-bf16", "torch-fp16", "compile"}
     with pytest.raises(BackendError, match=r"ncnn and pnnx.*uvala\[ncnn\]"):
         ready(pocket, "ncnn")
 
@@ -126,10 +129,27 @@ def test_without_a_gpu_there_is_no_tensorrt(pocket):
         ready(pocket, "tensorrt")
 
 
-def test_threads_are_shared_by_the_images_at_once(monkeypatch):
+def test_threads_are_no_more_than_cores(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(accelerate_module, "usable_cores", lambda: 6)
-    assert [threads_each(at_once) for at_once in (1, 2, 4, 100)] == [6, 3, 1, 1]
+    assert threads_each() == 6
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert threads_each() == 2
+
+
+def test_on_a_gpu_that_rounds_tensorrt_asks_for_float32_before_it_builds_anything(pocket, monkeypatch):
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    monkeypatch.setattr(tensorrt_module, "has_tensorrt", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    with pytest.raises(BackendError, match="set NVIDIA_TF32_OVERRIDE=0 in the environment"):
+        tensorrt_module.prepare_tensorrt(pocket, Wanted(CHANNELS, TILE, 1))
+
+
+def test_a_converter_that_runs_out_of_time_says_nothing_of_the_network(make, monkeypatch):
+    monkeypatch.setattr(ncnn_module, "_PATIENCE", 1e-3)
+    with pytest.raises(BackendError, match="pnnx, which does not convert PocketUNet") as caught:
+        ready(make("pocket_unet", seed=17), "ncnn")
+    assert not isinstance(caught.value, UnsuitableError)
 
 
 def test_openvino_is_imported_without_what_reports_it():
@@ -142,27 +162,85 @@ def test_openvino_is_imported_without_what_reports_it():
 
 
 class TestHalfPrecision:
-    def test_is_refused_where_the_device_has_none(self, pocket):
-        with pytest.raises(BackendError, match="float16 on cpu"):
-            accelerate(pocket, "torch", in_channels=CHANNELS, tile=TILE, precision="float16")
+    """16 bits are for those who ask for them."""
 
-    def test_gives_nearly_the_same_logits_as_float32(self, pocket):
-        half = HalfPrecision(pocket, torch.bfloat16)
+    def test_nearly_gives_the_logits_of_float32(self, pocket):
+        half = ready(pocket, "torch-bf16")
         assert half(noise(1, CHANNELS, 20, 24)).dtype == torch.float32
-        assert 0 < difference(pocket, half, 1, 20, 24) < 0.2
+        assert 1e-4 < difference(pocket, half, 1, 20, 24) < 0.2
+
+    def test_is_told_of_the_whole_image_as_torch_is(self):
+        torch.manual_seed(0)
+        options = {"width": 4, "depth": 2, "norm": "instance"}
+        model = create_model("unet", in_channels=CHANNELS, num_classes=2, **options).eval()
+        image = noise(1, CHANNELS, 150, 190)[0]
+        tiled = predict_logits(ready(model, "torch-bf16"), image, tile=64)
+        assert compare(predict_logits(model, image)[None], tiled[None]).difference < 0.5
+
+    def test_is_refused_where_the_device_has_none(self, pocket):
+        with pytest.raises(BackendError, match="torch-fp16 for a network on cpu"):
+            ready(pocket, "torch-fp16")
+
+    def test_is_refused_where_numbers_leave_its_range(self, pocket):
+        with torch.no_grad():
+            pocket.head.weight *= 1e7
+        with pytest.raises(BackendError, match="that 16 bits change by inf standard deviations"):
+            prepare_half(torch.float16)(pocket, Wanted(CHANNELS, TILE, 1))
 
 
-def test_only_single_images_of_the_tile_are_compiled(pocket, monkeypatch):
-    seen = []
+class TestCompiled:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """The shapes of images that what was compiled has computed."""
+        seen = []
 
-    def compile(network, **options):
-        return lambda image: seen.append(tuple(image.shape)) or network(image)
+        def compile(network, **options):
+            return lambda image: seen.append(tuple(image.shape)) or network(image)
 
-    monkeypatch.setattr(torch, "compile", compile)
-    compiled = Compiled(pocket, TILE)
-    for shape in [(1, 64, 64), (2, 64, 64), (1, 64, 60)]:
-        assert difference(pocket, compiled, *shape) == 0
-    assert seen == [(1, CHANNELS, 64, 64)]
+        monkeypatch.setattr(torch, "compile", compile)
+        return seen
+
+    def test_only_single_images_of_the_tile_are_compiled_for_at_once(self, pocket, seen):
+        compiled = Compiled(pocket, (1, CHANNELS, *TILE))
+        for shape in [(1, 64, 64), (2, 64, 64), (1, 64, 60)]:
+            assert difference(pocket, compiled, *shape) < 1e-4
+        assert seen == [(1, CHANNELS, 64, 64)]
+
+    def test_shapes_that_come_again_and_again_are_compiled_for_too(self, pocket, seen):
+        compiled = Compiled(pocket, (1, CHANNELS, *TILE))
+        for side in (20, 24, 20, 20, 20):
+            compiled(noise(1, CHANNELS, side, side))
+        assert seen == 2 * [(1, CHANNELS, 20, 20)]
+
+    def test_but_not_without_end(self, pocket, seen):
+        compiled = Compiled(pocket, (1, CHANNELS, *TILE))
+        for side in range(20, 40, 2):
+            for _ in range(3):
+                compiled(noise(1, CHANNELS, side, side))
+        assert len(set(seen)) == 3
+
+    def test_its_numbers_are_tried(self, pocket, monkeypatch):
+        monkeypatch.setattr(torch, "compile", lambda network, **options: lambda image: network(image) + 1)
+        with pytest.raises(UnsuitableError, match="compile, whose logits of PocketUNet are off by"):
+            ready(pocket, "compile")
+
+    def test_what_the_compiler_stumbles_over_is_an_error_of_ours(self, pocket, monkeypatch):
+        def compile(network, **options):
+            def fail(image):
+                raise RuntimeError("C++ compile error")
+
+            return fail
+
+        monkeypatch.setattr(torch, "compile", compile)
+        with pytest.raises(
+            BackendError, match=r"compile, which fails with PocketUNet \(C\+\+ compile error\)"
+        ):
+            ready(pocket, "compile")
+
+    def test_without_a_compiler_it_is_said_what_to_install(self, pocket, monkeypatch):
+        monkeypatch.setattr(compile_module.shutil, "which", lambda name: None)
+        with pytest.raises(BackendError, match=r"no C\+\+ compiler; expected one, such as g\+\+"):
+            prepare_compiled(pocket, Wanted(CHANNELS, TILE, 1))
 
 
 def test_networks_of_valid_convolutions_give_as_many_logits_as_with_torch(make):

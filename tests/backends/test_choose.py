@@ -83,6 +83,34 @@ def test_a_runtime_with_other_numbers_is_not_chosen(pocket, monkeypatch):
     assert "differ by" in choice.refused["ncnn"]
 
 
+def test_a_failure_that_may_pass_is_not_remembered(pocket, monkeypatch):
+    times(monkeypatch, torch=1, onnxruntime=0.5)
+    start = choose_module.start
+
+    def busy(name, *others):
+        if name == "onnxruntime":
+            raise BackendError(found="a timeout", expected="a free machine", fix="try again")
+        return start(name, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(choose_module, "start", busy)
+        assert chosen(pocket, ["torch", "onnxruntime"]).refused == {"onnxruntime": "a timeout"}
+    assert chosen(pocket, ["torch", "onnxruntime"]).name == "onnxruntime"
+
+
+def test_what_a_runtime_can_never_compute_is_remembered(monkeypatch, tmp_path):
+    model = create_model("unet", in_channels=CHANNELS, num_classes=2, width=4, depth=2, norm="instance")
+    chosen(model, ["torch", "onnxruntime"])
+    assert len(list((tmp_path / "choices").iterdir())) == 1
+
+
+def test_what_rounds_to_16_bits_is_never_chosen_unasked(pocket, monkeypatch):
+    monkeypatch.setattr(choose_module, "available", lambda: ("torch", "torch-bf16"))
+    choice = chosen(pocket)
+    assert choice.name == "torch"
+    assert not choice.refused
+
+
 def test_networks_that_must_be_told_stay_with_torch_and_it_is_said():
     model = create_model("unet", in_channels=CHANNELS, num_classes=2, width=4, depth=2, norm="instance")
     choice = chosen(model, ["torch", "onnxruntime"])

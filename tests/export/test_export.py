@@ -1,6 +1,7 @@
 """A file says what the run says, in every form; one that does not is not written."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -18,9 +19,13 @@ from uvala.data.normalisation import Normalisation
 from uvala.errors import BackendError, ConfigError, RunError, StorageError
 from uvala.export import export as exporting
 from uvala.export.config import ExportConfig
-from uvala.export.dice import DiceLoss, require_dice
+from uvala.export.dice import DiceLoss, require_dice, validation_dice
+from uvala.export.trials import Trial, run_images
+from uvala.export.verify import require_agreement, verify
+from uvala.prediction.engine import Predictor
 from uvala.prediction.exported import ExportedPredictor
 from uvala.prediction.session import open_session
+from uvala.tiling.test_time_config import TestTimeConfig
 
 
 def probabilities(path, image, **inputs):
@@ -56,6 +61,7 @@ class TestOnnx:
         assert found["images"] == "images of data"
         assert found["largest_difference"] < 1e-5
         assert found["class_agreement"] == 1
+        assert found["bytes"] == exported.path.stat().st_size
         assert {each["dtype"] for each in found["comparisons"]} == {"uint8", "uint16", "float32"}
         assert min(each["height"] for each in found["comparisons"]) < 4
         assert found["seconds_per_megapixel"].keys() == {"pytorch", "file"}
@@ -183,6 +189,10 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="did you mean 'openvino'"):
             export(disc_run.path, tmp_path / "net.onnx", to="openvin")
 
+    def test_a_name_in_capitals_beside_which_openvino_would_not_find_its_weights(self, disc_run, tmp_path):
+        with pytest.raises(ConfigError, match=r"found --out NET\.XML .*choose --out NET\.xml"):
+            export(disc_run.path, tmp_path / "NET.XML", to="openvino")
+
     def test_a_file_that_is_there(self, exported, disc_run):
         with pytest.raises(StorageError, match=r"discs\.onnx.*, which exists"):
             export(disc_run.path, exported.path)
@@ -195,6 +205,20 @@ class TestRefusals:
         monkeypatch.setitem(__import__("sys").modules, "onnx", None)
         with pytest.raises(BackendError, match=r"no onnx .*pip install 'uvala\[onnx\]'"):
             export(disc_run.path, tmp_path / "net.onnx")
+
+
+def test_a_number_of_pytorch_that_is_none_is_a_difference(exported, disc_run):
+    calls = iter(range(10**6))
+
+    def predict(image):
+        found = disc_run.predictor(image)
+        return replace(found, probabilities=found.probabilities * np.nan) if next(calls) else found
+
+    tried = [Trial("one", discs(seed=seed)[0][None, None]) for seed in (1, 2)]
+    found = verify(open_session(exported.path), predict, tried, "")
+    assert found.difference == np.inf
+    with pytest.raises(BackendError, match="disagrees with PyTorch"):
+        require_agreement(found, ExportConfig())
 
 
 def test_noise_stands_for_images_that_are_gone(changed_run, disc_run, tmp_path):
@@ -215,8 +239,23 @@ class TestEightBits:
 
     def test_images_that_are_gone_cannot_calibrate(self, changed_run, disc_run, tmp_path):
         data = disc_run.card.data.model_copy(update={"path": ""})
-        with pytest.raises(BackendError, match="no images to calibrate 8 bits with"):
+        with pytest.raises(BackendError, match="no training and no validation images"):
             export(changed_run(data=data).path, tmp_path / "net.onnx", int8=True)
+
+    def test_dice_is_that_of_one_look_at_each_image_whatever_the_card_averages(self, changed_run, tmp_path):
+        run = changed_run(test_time=TestTimeConfig(flip_horizontal=True, flip_vertical=True))
+        session = open_session(export(run.path, tmp_path / "net.onnx").path)
+        seen = []
+        counting = replace(session, run=lambda inputs: seen.append(inputs) or session.run(inputs))
+        predictor = Predictor(run.folder, "cpu", test_time=TestTimeConfig())
+        found = validation_dice(counting, predictor, run_images(run.folder))
+        assert len(seen) == found.images
+        assert found.file == found.pytorch
+
+    def test_the_mean_of_folds_has_no_images_to_be_judged_by(self, changed_run, tmp_path):
+        run = changed_run(members=("fold1", "fold2"))
+        with pytest.raises(ConfigError, match=r"--int8 for the mean of the 2 folds .*--fold, from 1 to 2"):
+            export(run.path, tmp_path / "net.onnx", int8=True)
 
     def test_half_a_point_of_dice_is_the_most_that_they_may_cost(self):
         config = ExportConfig(int8=True)
@@ -234,6 +273,16 @@ class TestCommand:
         assert result.exit_code == 0, result.output
         assert "below the stride" in result.output
         assert "classes alike 100.0000%" in " ".join(result.output.split())
+
+    @pytest.mark.parametrize(
+        "options", [["--device", "cuda"], ["--memory", "1GB"], ["--backend", "torch-bf16"]], ids=" ".join
+    )
+    def test_what_a_file_cannot_do_is_refused(self, exported, disc_data, tmp_path, options):
+        image = str(disc_data / "images" / "00.png")
+        asked = ["predict", str(exported.path), image, "--out", str(tmp_path / "out"), *options]
+        result = CliRunner().invoke(app, asked)
+        assert isinstance(result.exception, ConfigError)
+        assert f"found {options[0]} for discs.onnx" in str(result.exception)
 
     def test_file_predicts_as_the_run_does(self, exported, disc_run, disc_data, tmp_path):
         image = str(disc_data / "images" / "00.png")

@@ -14,11 +14,12 @@ from uvala.backends.openvino import prepare_openvino
 from uvala.backends.runtime import Wanted, require_local
 from uvala.backends.tensorrt import has_tensorrt, prepare_tensorrt
 from uvala.backends.torch_compile import can_compile, prepare_compiled
-from uvala.backends.torch_eager import Precision, in_precision, prepare_torch
+from uvala.backends.torch_eager import prepare_half, prepare_torch
 from uvala.errors import BackendError, UnknownNameError, UvalaError, did_you_mean
 from uvala.machine import usable_cores
 
 __all__ = [
+    "EXACT",
     "NAMES",
     "accelerate",
     "available",
@@ -30,7 +31,9 @@ __all__ = [
 
 
 class _Backend(NamedTuple):
-    """packages: that it imports, and the extra that installs them. inside: whether torch makes the calls."""
+    """packages: that it imports, and the extra that installs them. inside: whether torch makes the calls.
+    exact: whether its numbers are torch's up to rounding of float32.
+    """
 
     packages: tuple[str, ...]
     prepare: Callable[[nn.Module, Wanted], nn.Module]
@@ -38,6 +41,7 @@ class _Backend(NamedTuple):
     device: str = "cpu"
     ready: Callable[[], bool] = lambda: True
     inside: bool = False
+    exact: bool = True
 
 
 def _as_it_is(network: nn.Module, wanted: Wanted) -> nn.Module:
@@ -46,6 +50,15 @@ def _as_it_is(network: nn.Module, wanted: Wanted) -> nn.Module:
 
 _BACKENDS = {
     "torch": _Backend((), _as_it_is, device="any", inside=True),
+    "torch-bf16": _Backend((), prepare_half(torch.bfloat16), device="any", inside=True, exact=False),
+    "torch-fp16": _Backend(
+        (),
+        prepare_half(torch.float16),
+        device="cuda",
+        ready=torch.cuda.is_available,
+        inside=True,
+        exact=False,
+    ),
     "compile": _Backend((), prepare_compiled, device="any", ready=can_compile),
     "onnxruntime": _Backend(("onnxruntime",), prepare_onnxruntime, "onnx"),
     "openvino": _Backend(("openvino",), prepare_openvino, "openvino"),
@@ -55,6 +68,9 @@ _BACKENDS = {
 
 NAMES = tuple(_BACKENDS)
 """What `accelerate` knows."""
+
+EXACT = tuple(name for name, each in _BACKENDS.items() if each.exact)
+"""Those that may stand for torch without being asked for."""
 
 
 def available() -> tuple[str, ...]:
@@ -67,10 +83,10 @@ def packages_of(name: str) -> tuple[str, ...]:
     return _BACKENDS[name].packages
 
 
-def threads_each(at_once: int = 1) -> int:
-    """Threads for an image, where so many are computed at once: together no more than there are cores."""
+def threads_each() -> int:
+    """Threads for an image: as many as torch takes, and no more than there are cores."""
     # torch's own number is what the user has set, if anything
-    return max(1, min(torch.get_num_threads(), usable_cores()) // max(1, at_once))
+    return min(torch.get_num_threads(), usable_cores())
 
 
 def accelerate(
@@ -80,29 +96,27 @@ def accelerate(
     in_channels: int,
     tile: Size,
     threads: int | None = None,
-    precision: Precision = "float32",
 ) -> nn.Module:
     """`model` in eval mode, computed by a runtime: [B, C, H, W] -> logits [B, K, H, W], any H and W.
 
-    The logits are those of the model up to rounding, which is tried on small images. model: stays as it is.
-    tile: the size of most images. threads: for one image; None: all cores. The runtimes "torch" and "compile"
-    go by torch's own setting. precision: of "torch" on a GPU; with other than float32 the logits are others.
+    The logits are those of the model up to rounding, which is tried; with "torch-bf16" and "torch-fp16", to
+    16 bits. model: stays as it is. tile: the size of most images. threads: for one image; None: all cores.
+    Where torch computes ("torch...", "compile"), it goes by its own setting.
 
     Raises UnknownNameError; BackendError if the runtime is not installed, is not for the model's device, or
-    cannot compute this network. All but "torch" refuse networks of which a tile must know something of the
+    cannot compute this network. All but "torch..." refuse networks of which a tile must know something of the
     whole image (instance norms, squeezes, interpolation of corners onto corners).
     """
     require_usable(model, name)
-    if precision != "float32" and name != "torch":
-        raise BackendError(
-            found=f"precision {precision} with {name}", expected="float32", fix="use torch for it"
-        )
     wanted = Wanted(in_channels, tile, threads or threads_each())
-    return in_precision(start(name, prepare_torch(model, in_channels), wanted), precision)
+    return start(name, prepare_torch(model, in_channels), wanted)
 
 
 def start(name: str, network: nn.Module, wanted: Wanted) -> nn.Module:
-    """The runtime for what `prepare_torch` gave; BackendError if it cannot compute this network."""
+    """The runtime for what `prepare_torch` gave.
+
+    UnsuitableError if it will never compute this network, another BackendError if it failed to.
+    """
     backend = _BACKENDS[name]
     if not backend.inside:
         require_local(network, wanted.in_channels)

@@ -13,13 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from uvala.arrays import Size
-from uvala.backends.accelerate import NAMES, available, packages_of, require_usable, start, threads_each
+from uvala.backends.accelerate import (
+    EXACT,
+    NAMES,
+    available,
+    packages_of,
+    require_usable,
+    start,
+    threads_each,
+)
 from uvala.backends.agreement import noise, trial_side
 from uvala.backends.converted import structure_of, versions_of
 from uvala.backends.race import agreements_of, race
 from uvala.backends.runtime import Wanted, multiple_of
 from uvala.backends.torch_eager import prepare_torch
-from uvala.errors import BackendError, StorageError
+from uvala.errors import BackendError, StorageError, UnsuitableError
 from uvala.files import cache_folder, write_json
 from uvala.machine import usable_cores
 from uvala.models.facts import multiply_adds
@@ -87,13 +95,14 @@ def choose(
 ) -> Choice:
     """The network with the fastest of these runtimes that gives torch's numbers.
 
-    names: "auto" for those that are installed; torch wherever no other can be used. tile: the size of most
-    images. threads: for one image; None: all cores. megapixels: how much there is to compute. Of little,
-    torch computes it and nothing is measured; only of very much the compiler is tried, and of an unknown
-    amount (None) it is not.
+    names: "auto" for those that are installed and exact; torch wherever no other can be used. tile: the size
+    of most images. threads: for one image; None: all cores. megapixels: how much there is to compute. Of
+    little, torch computes it and nothing is measured; only of very much the compiler is tried, and of an
+    unknown amount (None) it is not.
 
-    What was measured is kept for networks of the same structure, per machine and versions; that the numbers
-    are right is tried for each network. Raises BackendError if `names` has none that can be used.
+    What was measured is kept for networks of the same structure, per machine and versions, unless a runtime
+    failed that may work another time; that the numbers are right is tried for each network. Raises
+    BackendError if `names` has none that can be used.
     """
     network = prepare_torch(model, in_channels)
     contest = _Contest(network, Wanted(in_channels, tile, threads or threads_each()))
@@ -102,27 +111,41 @@ def choose(
         work = _expected(contest) * (megapixels or 0.0)
         if megapixels is not None and work < _WORTH_A_LOOK:
             return _choice(_Verdict("torch"), contest.ready("torch"))
-        wanted = tuple(name for name in available() if name != "compile" or work > _WORTH_COMPILING)
+        wanted = tuple(
+            name for name in available() if name in EXACT and (name != "compile" or work > _WORTH_COMPILING)
+        )
     file = _file(contest, wanted)
     if (known := _read(file)) is not None:
         with contextlib.suppress(BackendError):  # these weights, or this machine today: measure again
             return _choice(known, contest.ready(known.name))
-    verdict, modules = _measured(contest, wanted)
-    _keep(file, verdict)
+    modules, refused, passing = _made_ready(contest, wanted)
+    verdict = _measured(contest, modules, refused)
+    if not passing:
+        _keep(file, verdict)
     return _choice(verdict, modules[verdict.name])
 
 
-def _measured(contest: _Contest, wanted: Sequence[str]) -> tuple[_Verdict, dict[str, nn.Module]]:
-    """The verdict, and what got ready for it; BackendError if nothing did."""
+def _made_ready(
+    contest: _Contest, wanted: Sequence[str]
+) -> tuple[dict[str, nn.Module], dict[str, str], bool]:
+    """What got ready, why others did not, and whether one of these may do so another time."""
     modules: dict[str, nn.Module] = {}
-    refused = {}
+    refused: dict[str, str] = {}
+    passing, installed = False, available()
     for name in wanted:
         try:
             modules[name] = contest.ready(name)
         except BackendError as error:
             refused[name] = error.found
+            # such as a converter that ran out of time on a busy machine
+            passing |= name in installed and not isinstance(error, UnsuitableError)
+    return modules, refused, passing
+
+
+def _measured(contest: _Contest, modules: dict[str, nn.Module], refused: dict[str, str]) -> _Verdict:
+    """The verdict; those with other numbers go from `modules` to `refused`. BackendError if none is left."""
     if modules.keys() <= {"torch"}:  # nothing to measure
-        return _only(modules, refused), modules
+        return _only(modules, refused)
     # what is compiled is compiled for one size
     size = contest.wanted.tile if "compile" in modules else _trial_size(contest)
     image = _image(contest, size)
@@ -132,7 +155,7 @@ def _measured(contest: _Contest, wanted: Sequence[str]) -> tuple[_Verdict, dict[
             refused[name] = f"logits that differ by {found.difference:.1e} deviations from torch's"
             del modules[name]
     if not modules:
-        return _only(modules, refused), modules
+        return _only(modules, refused)
     times = race(modules, image, seconds=_MEASURED, rounds=_ROUNDS)
     fastest = min(times, key=lambda name: times[name])
     if times.get("torch", float("inf")) * _GAIN < times[fastest]:
@@ -143,7 +166,7 @@ def _measured(contest: _Contest, wanted: Sequence[str]) -> tuple[_Verdict, dict[
         {name: seconds / megapixels for name, seconds in times.items()},
         {name: found.difference for name, found in agreements.items()},
         refused,
-    ), modules
+    )
 
 
 def _only(modules: Mapping[str, nn.Module], refused: dict[str, str]) -> _Verdict:

@@ -20,7 +20,7 @@ from uvala.backends.agreement import noise, trial_side
 from uvala.backends.converted import converted
 from uvala.backends.onnx_graph import quiet_tracing
 from uvala.backends.runtime import Compute, Wanted, accelerated, multiple_of
-from uvala.errors import BackendError
+from uvala.errors import BackendError, UnsuitableError
 
 __all__ = ["prepare_ncnn"]
 
@@ -29,7 +29,7 @@ _PATIENCE = 1800  # seconds for the converter, which takes 1 to 10 of a processo
 
 
 def prepare_ncnn(network: nn.Module, wanted: Wanted) -> nn.Module:
-    """The network, computed by ncnn. BackendError if that cannot be."""
+    """The network, computed by ncnn. UnsuitableError if that cannot be, BackendError if not today."""
 
     def convert(folder: Path) -> None:
         _convert(network, wanted.in_channels, folder)
@@ -57,13 +57,17 @@ def _convert(network: nn.Module, in_channels: int, folder: Path) -> None:
     command = [pnnx.EXEC_PATH, recorded.name, *(f"{key}={value}" for key, value in settings.items())]
     try:
         told = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE)
-        complaint = (told.stderr.strip().splitlines() or ["it says nothing"])[-1]
     except (OSError, subprocess.TimeoutExpired) as error:
-        complaint = str(error)
+        raise BackendError(
+            found=f"pnnx, which does not convert {type(network).__name__} ({error})",
+            expected="a converter that runs",
+            fix="try again when the machine is less busy, or use another backend",
+        ) from error
     for file in folder.iterdir():
         if file.name not in (_PARAM, _BIN):
             file.unlink()
     if not (folder / _PARAM).is_file():
+        complaint = (told.stderr.strip().splitlines() or ["it says nothing"])[-1]
         raise _cannot(f"pnnx cannot convert {type(network).__name__} ({complaint})")
 
 
@@ -110,7 +114,7 @@ def _sizes(x: Tensor) -> list[int]:
     return [int(length) for length in x.shape]
 
 
-def _cannot(what: str) -> BackendError:
-    return BackendError(
+def _cannot(what: str) -> UnsuitableError:
+    return UnsuitableError(
         found=what, expected="a network that ncnn can compute", fix="use torch, or another backend"
     )

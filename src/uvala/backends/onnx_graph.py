@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from uvala.arrays import Size
 from uvala.backends.agreement import noise, trial_side
-from uvala.errors import BackendError
+from uvala.errors import UnsuitableError
 from uvala.models.layout import use_layout
 
 __all__ = ["quiet_tracing", "ragged_size", "to_onnx"]
@@ -45,7 +45,7 @@ def to_onnx(
 
     more: examples of what the network takes besides, for a batch of 2, by the names of these inputs.
 
-    Raises BackendError for a network that does something for which ONNX has no word.
+    Raises UnsuitableError for a network that does something for which ONNX has no word.
     """
     # neither the caller's modes nor the place and precision of the weights change
     still = use_layout(copy.deepcopy(model).to("cpu", torch.float32).eval(), "contiguous")
@@ -68,7 +68,7 @@ def to_onnx(
                     dynamo=False,
                 )
         except (torch.onnx.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
-            raise BackendError(
+            raise UnsuitableError(
                 found=f"{type(model).__name__}, which cannot be written as ONNX ({_first_line(error)})",
                 expected="a network of layers that ONNX knows",
                 fix="use it with torch",

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from uvala.arrays import Size
 from uvala.backends.agreement import Agreement, compare, noise, trial_side
-from uvala.errors import BackendError
+from uvala.errors import UnsuitableError
 from uvala.models.blocks import crop, pad_to_multiple
 from uvala.models.whole_image import is_stretch, statistic_of
 
@@ -26,6 +26,7 @@ __all__ = [
     "multiple_of",
     "pads_outside",
     "repeat_facts",
+    "require_close",
     "require_local",
 ]
 
@@ -97,23 +98,28 @@ class Accelerated(nn.Module):
 def accelerated(network: nn.Module, compute: Compute, name: str, wanted: Wanted) -> Accelerated:
     """The network with the runtime, for as many sizes as small trials show to be right.
 
-    Raises BackendError if it does not even compute multiples as `network` does.
+    Raises UnsuitableError if it does not even compute multiples as `network` does.
     """
     multiple, smallest = multiple_of(network), trial_side(network)
     even = Size(smallest, smallest + multiple)
     module = Accelerated(network, compute, name=name, smallest=smallest, any_size=False)
-    if (found := _trial(module, wanted.in_channels, even)).difference > _CLOSE:
-        raise BackendError(
-            found=f"{name}, whose logits of {type(network).__name__} are off by "
-            f"{found.difference:.1e} standard deviations",
-            expected=f"those of PyTorch, within {_CLOSE:.0e}",
-            fix="use torch",
-        )
+    require_close(_trial(module, wanted.in_channels, even), name, network)
     module.any_size = True
     module.any_size = all(
         _agrees(_trial(module, wanted.in_channels, size)) for size in _between(smallest, multiple)
     )
     return module
+
+
+def require_close(found: Agreement, name: str, network: nn.Module) -> None:
+    """UnsuitableError if the runtime of that name gives other logits than PyTorch."""
+    if found.difference > _CLOSE:
+        raise UnsuitableError(
+            found=f"{name}, whose logits of {type(network).__name__} are off by "
+            f"{found.difference:.1e} standard deviations",
+            expected=f"those of PyTorch, within {_CLOSE:.0e}",
+            fix="use torch",
+        )
 
 
 def repeat_facts(wrapper: nn.Module, network: nn.Module) -> None:
@@ -140,7 +146,7 @@ def pad_as(network: nn.Module, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
 
 
 def require_local(model: nn.Module, in_channels: int) -> None:
-    """BackendError for a network of which a tile must know something of the whole image.
+    """UnsuitableError for a network of which a tile must know something of the whole image.
 
     `tiling` tells it by standing in for calls of torch, which another runtime does not make.
     """
@@ -151,7 +157,7 @@ def require_local(model: nn.Module, in_channels: int) -> None:
         with torch.inference_mode(), seen:
             model(noise(1, in_channels, *size).to(weight))
     if seen.what:
-        raise BackendError(
+        raise UnsuitableError(
             found=f"{type(model).__name__}, which takes {seen.what}",
             expected="a network of which a part of an image needs to know nothing of the rest",
             fix="use torch, which is told of it",

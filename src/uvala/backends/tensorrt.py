@@ -3,6 +3,7 @@
 Written from the documentation; it has not run on a GPU yet.
 """
 
+import os
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from uvala.errors import BackendError
 __all__ = ["has_tensorrt", "prepare_tensorrt"]
 
 _PROVIDER = "TensorrtExecutionProvider"
+_TF32 = "NVIDIA_TF32_OVERRIDE"  # ONNX Runtime has no setting of its own for it
 
 
 def has_tensorrt() -> bool:
@@ -35,7 +37,12 @@ def prepare_tensorrt(network: nn.Module, wanted: Wanted) -> nn.Module:
             expected="an NVIDIA GPU, TensorRT and the package onnxruntime-gpu",
             fix="install them, or use another backend",
         )
-    # from Ampere on it computes float32 in TF32, unless NVIDIA_TF32_OVERRIDE=0; the trial then refuses it
+    if torch.cuda.get_device_capability() >= (8, 0) and os.environ.get(_TF32) != "0":
+        raise BackendError(
+            found="TensorRT on a GPU on which it computes float32 with 10 bits (TF32)",
+            expected="the numbers of PyTorch",
+            fix=f"set {_TF32}=0 in the environment before uvala starts, or use another backend",
+        )
     providers: list[Any] = [(_PROVIDER, {"trt_fp16_enable": False}), "CUDAExecutionProvider"]
     with converted(network, "onnx", (), lambda folder: write_graph(network, wanted, folder)) as folder:
         compute = session(folder / ONNX_FILE, wanted.threads, providers)

@@ -1,19 +1,11 @@
 """The settings of an export."""
 
-from typing import Literal, get_args
-
 from pydantic import Field
 
 from uvala.config import Config
+from uvala.prediction.file_kinds import Target
 
-__all__ = ["SUFFIXES", "TARGETS", "ExportConfig", "Target"]
-
-Target = Literal["onnx", "openvino", "torch", "bioimageio"]
-
-TARGETS: tuple[Target, ...] = get_args(Target)
-
-SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2", "bioimageio": ".zip"}
-"""What the name of a file ends in."""
+__all__ = ["ExportConfig"]
 
 
 class ExportConfig(Config):

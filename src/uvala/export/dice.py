@@ -11,8 +11,9 @@ from uvala.metrics.pixels import confusion_matrix, dice, macro
 from uvala.prediction.engine import ImagePredictor, Predictor
 from uvala.prediction.exported import ExportedPredictor
 from uvala.prediction.session import Session
+from uvala.tiling.test_time_config import TestTimeConfig
 
-__all__ = ["DiceLoss", "require_dice", "validation_dice"]
+__all__ = ["DiceLoss", "require_dice", "require_images", "validation_dice"]
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,24 @@ class DiceLoss:
         return asdict(self)
 
 
-def validation_dice(session: Session, predictor: Predictor, found: RunImages) -> DiceLoss:
-    """Dice of both on the run's validation images, without further views; BackendError if there are none."""
-    if not found.val:
+def require_images(found: RunImages) -> None:
+    """BackendError where 8 bits can neither be calibrated nor judged."""
+    missing = [
+        kind for kind, images in {"training": found.train, "validation": found.val}.items() if not images
+    ]
+    if missing:
         raise BackendError(
-            found=f"no validation images ({found.words})",
-            expected="those of the run, by which 8 bits are judged",
+            found=f"no {' and no '.join(missing)} images ({found.words})",
+            expected="those of the run, by which 8 bits are calibrated and judged",
             fix="bring the data set back to where it was, or leave --int8 out",
         )
+
+
+def validation_dice(session: Session, predictor: Predictor, found: RunImages) -> DiceLoss:
+    """Dice of both on the run's validation images. predictor: looks at each image once, as the file here."""
     classes = predictor.card.network.num_classes
-    ways: tuple[ImagePredictor, ...] = (predictor, ExportedPredictor(session))
+    # the mean of several views would hide what one look has lost
+    ways: tuple[ImagePredictor, ...] = (predictor, ExportedPredictor(session, test_time=TestTimeConfig()))
     sums = np.zeros((len(ways), classes, classes), np.int64)
     for image, truth in found.pairs():
         for way, total in zip(ways, sums, strict=True):

@@ -10,10 +10,10 @@ from typing import Any
 
 import uvala
 from uvala.arrays import Size
-from uvala.errors import BackendError, ConfigError, RunError, StorageError
+from uvala.errors import ConfigError, RunError, StorageError
 from uvala.export.bioimage import ONNX_NAME, write_bioimage
-from uvala.export.config import SUFFIXES, ExportConfig
-from uvala.export.dice import DiceLoss, require_dice, validation_dice
+from uvala.export.config import ExportConfig
+from uvala.export.dice import DiceLoss, require_dice, require_images, validation_dice
 from uvala.export.module import NamedOutputs, WholeNetwork
 from uvala.export.onnx_file import onnx_model, with_card
 from uvala.export.openvino_file import openvino_model, save_openvino
@@ -26,6 +26,7 @@ from uvala.models.facts import measure
 from uvala.prediction.engine import Predictor
 from uvala.prediction.ensemble import Member
 from uvala.prediction.file_card import MASK, PROBABILITIES, FileCard
+from uvala.prediction.file_kinds import SUFFIXES
 from uvala.prediction.session import Session, open_session
 from uvala.runs.folder import RunFolder
 from uvala.tiling.test_time_config import TestTimeConfig
@@ -58,11 +59,13 @@ def export_run(run: RunFolder, out: Path, config: ExportConfig) -> Exported:
     """
     out = Path(out).expanduser()
     _require_sense(out, config)
-    run = _chosen(run, config.fold)
+    run = _chosen(run, config)
+    found = run_images(run)
+    if config.int8:
+        require_images(found)
     predictor = Predictor(run, "cpu", test_time=TestTimeConfig())
     card = _file_card(run, predictor.used, config)
     network = WholeNetwork(predictor.used)
-    found = run_images(run)
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
@@ -138,19 +141,13 @@ class _Work:
 
     def _quantised(self, graph: Any) -> Any:
         images = list(self.found.images(self.found.train, self.config.calibration_images))
-        if not images:
-            raise BackendError(
-                found=f"no images to calibrate 8 bits with ({self.found.words})",
-                expected="the images that the run was trained on",
-                fix="bring them back to where they were, or leave --int8 out",
-            )
         return quantised(graph, self.card, images)
 
 
 def _require_sense(out: Path, config: ExportConfig) -> None:
     """Refuse what cannot work before anything is computed."""
     suffix = SUFFIXES[config.to]
-    if out.suffix.lower() != suffix:
+    if out.suffix != suffix:  # of another case, OpenVINO would not find its weights
         raise ConfigError(
             found=f"--out {out.name} for --to {config.to}",
             expected=f"a name ending in {suffix}",
@@ -175,11 +172,17 @@ def _files(out: Path) -> list[Path]:
     return [*weights, out.with_name(f"{out.name}.json"), out]
 
 
-def _chosen(run: RunFolder, fold: int | None) -> RunFolder:
-    """The run itself, or that of one of its folds."""
+def _chosen(run: RunFolder, config: ExportConfig) -> RunFolder:
+    """The run itself, or that of one of its folds; RunError, ConfigError for what it has not."""
+    fold, members = config.fold, run.card.members
     if fold is None:
+        if members and config.int8:
+            raise ConfigError(
+                found=f"--int8 for the mean of the {len(members)} folds of {run.path}",
+                expected="the network of one fold: there are no images that all of them can be judged by",
+                fix=f"choose one with --fold, from 1 to {len(members)}, or leave --int8 out",
+            )
         return run
-    members = run.card.members
     if not 1 <= fold <= len(members):
         raise RunError(
             found=f"--fold {fold} of {run.path}, which has {len(members) or 'no'} folds",
@@ -233,9 +236,10 @@ def _placed(written: Path, out: Path, card: FileCard, tried: Verification, dice:
     """Give the files their names, the one that is opened last."""
     *others, report, _ = _files(out)
     with storage_errors(out):
+        size = sum(written.with_name(path.name).stat().st_size for path in (*others, out))
         for path in others:
-            (written.parent / path.name).replace(path)
-        said = {"file": out.name, "uvala": uvala.__version__, **tried.as_dict()}
+            written.with_name(path.name).replace(path)
+        said = {"file": out.name, "bytes": size, "uvala": uvala.__version__, **tried.as_dict()}
         write_json(report, said if dice is None else {**said, "validation_dice": dice.as_dict()})
         written.replace(out)
     return Exported(out, report, card, tried, dice)

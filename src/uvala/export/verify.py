@@ -64,7 +64,7 @@ class Verification:
         return float(sum(alike) / sum(pixels))
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON; a difference that is no number is null."""
+        """All of it, for JSON; an infinite difference is null."""
         rows = [asdict(each) for each in self.comparisons]
         for row in rows:
             row["difference"] = _finite(row["difference"])
@@ -94,8 +94,7 @@ def require_agreement(found: Verification, config: ExportConfig) -> None:
         return
     if found.difference <= config.most_difference and found.agreement >= config.least_agreement:
         return
-    # a NaN is worse than any number
-    worst = max(found.comparisons, key=lambda each: np.nan_to_num(each.difference, nan=np.inf))
+    worst = max(found.comparisons, key=lambda each: each.difference)
     raise BackendError(
         found=f"a file that disagrees with PyTorch: by {worst.difference:.2g} in a probability on "
         f"{worst.batch} x {worst.width}x{worst.height} {worst.dtype} ({worst.images}), and on "
@@ -126,8 +125,10 @@ def _compared(session: Session, predict: Callable[[ImageArray], Prediction], tri
 
 
 def _difference(found: NDArray[Any] | None, expected: NDArray[Any]) -> float:
-    """The largest; infinite for another shape, or where a number is none."""
-    if found is None or found.shape != expected.shape or not np.isfinite(found).all():
+    """The largest; infinite for another shape, or where a number is none: `max` passes over NaN."""
+    if found is None or found.shape != expected.shape:
+        return float("inf")
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
         return float("inf")
     return float(np.abs(found - expected).max())
 
