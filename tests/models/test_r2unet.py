@@ -75,7 +75,7 @@ def test_steps_bring_no_parameters():
     assert len(sizes) == 1
 
 
-def test_the_logits_of_a_fresh_network_do_not_grow_with_its_repetitions():
+def test_logits_of_a_fresh_network_stay_small_after_four_repetitions():
     torch.manual_seed(0)
     network = create_model("r2unet", in_channels=3, num_classes=2, width=8, steps=4).eval()
     with torch.no_grad():
