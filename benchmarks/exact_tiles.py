@@ -2,6 +2,7 @@
 
     python benchmarks/exact_tiles.py [NETWORK ...] [--sizes 10] [--tiles 64 128 256] [--full]
                                      [--seconds N] [--folder FOLDER] [--part 1/2]
+    python benchmarks/exact_tiles.py --double [NETWORK ...] [--sizes 10]
     python benchmarks/exact_tiles.py --blended [NETWORK ...] [--window-side 256]
 
 Networks have few channels (--full: all they have by default) and random weights, batch norms with random
@@ -15,11 +16,15 @@ several processes with a thread each can share the work, each with a --part of t
 folder, and the same command without --part then prints the table of all. --seconds: after these a network's
 images of one more size are not begun.
 
+--double: the same network in double precision is the truth, from which float32 tiles and the float32 image
+in one piece are both some way off.
+
 --blended compares ways to blend on the same weights: ours, with the settings of other projects, and MONAI's
 own sliding window where it is installed.
 """
 
 import argparse
+import copy
 import json
 import math
 import random
@@ -37,8 +42,9 @@ from uvala.models.facts import NetworkFacts, measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.geometry import plan_tiles
 from uvala.tiling.logits import predict_logits
-from uvala.tiling.run import predict_from_reader
+from uvala.tiling.run import predict_probabilities
 from uvala.tiling.seams import SeamError, difference
+from uvala.tiling.use import TiledUse
 
 
 def main() -> None:
@@ -52,6 +58,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="of each network, about")
     parser.add_argument("--folder", type=Path, help="where each network's result is kept")
     parser.add_argument("--part", default="1/1", metavar="N/COUNT", help="only every COUNT-th network")
+    parser.add_argument("--double", action="store_true", help="compare with double precision instead")
     parser.add_argument("--blended", action="store_true", help="compare ways to blend instead")
     parser.add_argument(
         "--window-side", type=int, default=256, help="what a blended tile reads, pixels a side"
@@ -59,6 +66,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.blended:
         blended_table(arguments)
+    elif arguments.double:
+        double_table(arguments)
     else:
         exact_table(arguments)
 
@@ -112,6 +121,22 @@ def exactness(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def double_table(arguments: argparse.Namespace) -> None:
+    print("| network | tiles - whole | whole - truth | tiles - truth |")
+    print("|---|--:|--:|--:|")
+    for name in arguments.networks or model_names():
+        model = network(name, full=arguments.full)
+        double, facts, chosen = copy.deepcopy(model).double(), measure(model, 1), random.Random(0)
+        apart = []
+        for tile in arguments.tiles * arguments.sizes:
+            image = noise(*around_two_tiles(chosen, tile, facts))
+            whole, truth = predict_logits(model, image), predict_logits(double, image.double())
+            tiles = in_tiles(model, image, facts, tile)
+            pairs = (tiles, whole), (whole, truth), (tiles, truth)
+            apart.append([difference(*pair).largest for pair in pairs])
+        print(f"| {name} | " + " | ".join(f"{max(each):.1e}" for each in zip(*apart, strict=True)) + " |")
+
+
 def row(found: dict[str, Any]) -> str:
     kind, halo = ("blended", "") if found["halo"] is None else ("exact", found["halo"])
     return (
@@ -126,16 +151,15 @@ def in_tiles(model: nn.Module, image: Tensor, facts: NetworkFacts, tile: int) ->
 
 
 def tiled(model: nn.Module, image: Tensor, facts: NetworkFacts, tiles: TileConfig) -> Tensor:
-    return predict_from_reader(
+    use = TiledUse(
         model,
-        lambda box: image[:, *box.slices],
-        Size(*image.shape[1:]),
+        device=torch.device("cpu"),
         halo=facts.halo,
         multiple=facts.multiple,
         tiles=tiles,
-        device=torch.device("cpu"),
         activate=lambda logits: logits,
     )
+    return predict_probabilities(use, image)
 
 
 def around_two_tiles(chosen: random.Random, tile: int, facts: NetworkFacts) -> Size:

@@ -18,6 +18,7 @@ from uvala.models.catalog import create_model, model_config, model_names
 from uvala.models.facts import measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.run import predict_probabilities
+from uvala.tiling.use import TiledUse
 
 CPU = torch.device("cpu")
 SIDE, EXTENT = 256, (333, 517)
@@ -39,15 +40,8 @@ def main(folder: Path) -> None:
         model = create_model(name, in_channels=1, num_classes=2, **whole).train()
         before, after = step(model, patches, masks)
         facts = measure(model, 1)
-        prediction = predict_probabilities(
-            model,
-            image,
-            num_classes=2,
-            halo=facts.halo,
-            multiple=facts.multiple,
-            tiles=TileConfig(),
-            device=CPU,
-        )
+        use = TiledUse(model, device=CPU, halo=facts.halo, multiple=facts.multiple, tiles=TileConfig())
+        prediction = predict_probabilities(use, image)
         assert prediction.isfinite().all()
         print(
             f"| {name} | {facts.parameters / 1e6:.1f} | {before:.3f} | {after:.3f} "

@@ -190,26 +190,21 @@ def exact(model: Any) -> Callable:
     """In tiles of the default size."""
     import torch
 
-    from uvala.arrays import Size
     from uvala.models.facts import measure
     from uvala.tiling.config import TileConfig
-    from uvala.tiling.run import predict_from_reader
+    from uvala.tiling.run import predict_probabilities
+    from uvala.tiling.use import TiledUse
 
     facts = measure(model, 3)  # the card of a run knows them
-
-    def predict(image: Any) -> Any:
-        return predict_from_reader(
-            model,
-            lambda box: image[:, *box.slices],
-            Size(*image.shape[1:]),
-            halo=facts.halo,
-            multiple=facts.multiple,
-            tiles=TileConfig(whole_below=0),
-            device=torch.device("cpu"),
-            activate=lambda logits: logits,
-        )
-
-    return predict
+    use = TiledUse(
+        model,
+        device=torch.device("cpu"),
+        halo=facts.halo,
+        multiple=facts.multiple,
+        tiles=TileConfig(whole_below=0),
+        activate=lambda logits: logits,
+    )
+    return lambda image: predict_probabilities(use, image)
 
 
 def monai(model: Any, window: int, overlap: float, image: Any) -> Any:

@@ -45,27 +45,34 @@ class Shares(NamedTuple):
     """Bytes of a large image that may be kept at a time, each a part of what predicting it may take in all.
 
     chunks: decoded parts of the image; strips: instead, where these are so wide or so large that neighbouring
-    tiles would have to decode them again and again. stage: predictions that were read from the disk. labels:
-    numbers of objects. behind: blocks that wait to be written.
+    tiles would have to decode them again and again. shown: decoded parts of the image before, while its files
+    are written. stage: predictions that were read from the disk. labels: numbers of objects. behind: blocks
+    that wait to be written.
     """
 
     chunks: int
     strips: int
+    shown: int
     stage: int
     labels: int
     behind: int
 
     @property
     def together(self) -> int:
-        """All of them at one time; strips are noted where they are kept instead of chunks."""
-        return self.chunks + self.stage + self.labels + self.behind
+        """All of them at one time; readers note it where they keep strips instead of chunks."""
+        return self.chunks + self.shown + self.stage + self.labels + self.behind
 
 
 def shares(memory: int | None) -> Shares:
     """The parts of a ceiling in bytes; None: of the usual one."""
     whole = LARGE_IMAGES if memory is None else memory
     return Shares(
-        chunks=whole // 8, strips=whole * 3 // 8, stage=whole // 32, labels=whole // 20, behind=whole // 16
+        chunks=whole * 3 // 32,
+        strips=whole * 3 // 8,
+        shown=whole // 32,
+        stage=whole // 32,
+        labels=whole // 20,
+        behind=whole // 16,
     )
 
 

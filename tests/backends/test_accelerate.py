@@ -129,6 +129,19 @@ def test_without_a_gpu_there_is_no_tensorrt(pocket):
         ready(pocket, "tensorrt")
 
 
+def test_on_a_gpu_that_rounds_tensorrt_is_not_available(monkeypatch):
+    monkeypatch.setattr(tensorrt_module, "has_tensorrt", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    for said, found in (("1", False), ("0", True)):
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", said)
+        assert ("tensorrt" in available(torch.device("cuda"))) is found
+
+
+def test_what_computes_on_the_processor_is_not_available_to_a_gpu():
+    assert {"onnxruntime", "openvino", "ncnn"}.isdisjoint(available(torch.device("cuda")))
+    assert {"onnxruntime", "openvino", "ncnn"} & set(available(torch.device("cpu")))
+
+
 def test_threads_are_no_more_than_cores(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(accelerate_module, "usable_cores", lambda: 6)

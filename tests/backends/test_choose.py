@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from uvala.arrays import Size
+from uvala.backends import accelerate as accelerate_module
 from uvala.backends import choose as choose_module
 from uvala.backends.agreement import compare, noise
 from uvala.backends.choose import choose
@@ -104,8 +105,20 @@ def test_what_a_runtime_can_never_compute_is_remembered(monkeypatch, tmp_path):
     assert len(list((tmp_path / "choices").iterdir())) == 1
 
 
+def test_what_is_for_another_device_is_left_out_and_the_choice_remembered(pocket, monkeypatch):
+    backends = accelerate_module._BACKENDS
+    monkeypatch.setitem(backends, "ncnn", backends["ncnn"]._replace(device="cuda"))
+    monkeypatch.setattr(choose_module, "EXACT", ("torch", "onnxruntime", "ncnn"))
+    measured = times(monkeypatch, torch=1, onnxruntime=2)
+    choice = chosen(pocket)
+    assert (choice.name, choice.refused) == ("torch", {})
+    once = len(measured)
+    assert chosen(pocket).name == "torch"
+    assert len(measured) == once
+
+
 def test_what_rounds_to_16_bits_is_never_chosen_unasked(pocket, monkeypatch):
-    monkeypatch.setattr(choose_module, "available", lambda: ("torch", "torch-bf16"))
+    monkeypatch.setattr(choose_module, "available", lambda device: ("torch", "torch-bf16"))
     choice = chosen(pocket)
     assert choice.name == "torch"
     assert not choice.refused

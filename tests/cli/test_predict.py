@@ -47,6 +47,8 @@ def other_run(disc_data, tmp_path_factory):
         (["--objects", "csvs"], "did you mean 'csv'"),
         (["--backend", "openvine"], "did you mean 'openvino'"),
         (["--with", "nowhere"], "no folder nowhere"),
+        (["--set", "tiles.mod=blended"], "did you mean 'tiles.mode'"),
+        (["--set", "objects.min_size"], "path=value"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

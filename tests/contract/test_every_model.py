@@ -14,6 +14,7 @@ from uvala.models.facts import NetworkFacts, measure
 from uvala.tiling.config import SMALLEST_TILE, TileConfig
 from uvala.tiling.geometry import plan_tiles
 from uvala.tiling.run import predict_probabilities
+from uvala.tiling.use import TiledUse
 
 CHANNELS, CLASSES = 2, 3
 
@@ -192,14 +193,14 @@ def awkward(facts: NetworkFacts, halo: int) -> Size:
 
 def predicted(model: nn.Module, facts: NetworkFacts, image: torch.Tensor, whole_below: int) -> torch.Tensor:
     """The probabilities, in one piece if the image has at most so many pixels."""
-    return predict_probabilities(
+    use = TiledUse(
         model,
-        image,
+        device=torch.device("cpu"),
         halo=facts.halo,
         multiple=facts.multiple,
         tiles=TileConfig(size=SMALLEST_TILE, whole_below=whole_below, statistics=facts.statistics),
-        device=torch.device("cpu"),
     )
+    return predict_probabilities(use, image)
 
 
 def test_mistyped_option_is_answered_with_the_right_one(name):

@@ -1,15 +1,18 @@
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
 import zarr
 
+from uvala.arrays import Size
 from uvala.config import build
 from uvala.data.image_facts import PERCENTILES
 from uvala.data.normalisation import Normalisation
 from uvala.data.normalise import denormalise, normalise, scale_of
 from uvala.errors import ConfigError
-from uvala.images.lazy import in_memory, open_image
+from uvala.images.chunks import Chunks, Grid
+from uvala.images.lazy import LazyImage, in_memory, open_image
 
 LIMIT = Normalisation().limit
 
@@ -133,6 +136,20 @@ class TestOfFiles:
         scale = scale_of(image, Normalisation(by="image"))
         expected = np.percentile(image.reshape(2, -1)[:, ::2], PERCENTILES, axis=1)
         np.testing.assert_array_equal((scale.low, scale.high), expected)
+
+    @pytest.mark.parametrize("levels", ["percentiles", "deviation"])
+    def test_strips_as_wide_as_the_image_are_decoded_once(self, levels):
+        size, decoded = Size(4096, 5000), Counter()
+
+        def load(piece):
+            decoded[piece] += 1
+            return np.zeros((1, piece.box.height, piece.box.width), np.uint8)
+
+        dtype = np.dtype(np.uint8)
+        chunks = Chunks(Grid(1, size, dtype, Size(16, 5000), depth=1), load, 24 * 10**6)
+        scale_of(LazyImage(1, size, dtype, chunks.read), Normalisation(by="image", levels=levels))
+        assert set(decoded.values()) == {1}
+        assert len(decoded) == 256
 
     def test_an_array_that_is_read_in_boxes_has_its_scale(self):
         image = np.random.default_rng(0).integers(0, 99, (2, 30, 40), dtype=np.uint8)

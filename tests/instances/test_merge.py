@@ -159,7 +159,7 @@ def test_a_clump_that_memory_cannot_separate_is_refused_before_it_is_cut_out(mon
     if method == "components":  # which needs no more than a block
         assert_array_equal(in_blocks(maps, config, 16), ones)
     else:
-        with pytest.raises(ConfigError, match=r"hang together over 50x40 pixels.*'components'"):
+        with pytest.raises(ConfigError, match=r"hang together over 50x40 pixels.*objects\.method=components"):
             in_blocks(maps, config, 16)
 
 

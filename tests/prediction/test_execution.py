@@ -90,6 +90,16 @@ class TestTiles:
         assert len(cuttings) == 1
         assert predictor.execution.tiles(predictor.used[0], large=True).size > blended.size / 2
 
+    def test_are_told_where_numbers_depend_on_them(self, disc_run):
+        def deciding(memory, mode):
+            run = uvala.load_run(disc_run.path, device="cpu", memory=memory, settings={"tiles.mode": mode})
+            return run.predictor.deciding_tiles
+
+        assert deciding(None, "exact") == deciding(60_000_000, "exact") == []
+        assert [each.size for each in deciding(None, "blended")] == [disc_run.card.tiles.size]
+        some, more = deciding(120_000_000, "blended"), deciding(400_000_000, "blended")
+        assert all(one.size < other.size for one, other in zip(some, more, strict=True))
+
     def test_decide_no_number(self, disc_run):
         image = discs(size=(300, 400), seed=3)[0]
         probabilities = [

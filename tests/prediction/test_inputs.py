@@ -1,5 +1,6 @@
 """Names of results that would lie where other files belong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,36 @@ def test_each_file_that_a_prediction_writes_is_of_one_image(images, disc_run):
     masks, overlays = {output.mask for output in outputs}, set(Path("out/overlays").rglob("*.png"))
     assert (len(masks), len(overlays)) == (5, 5)
     assert masks.isdisjoint(overlays)
+
+
+class TestImagesOfOneName:
+    """Whatever the folders are, each has results of its own, and none is missing in the list of objects."""
+
+    def listed(self, run, inputs):
+        predict_paths(run.predictor, inputs, "out", Wanted(objects=("coco",)))
+        images = json.loads(Path("out/objects/coco.json").read_text())["images"]
+        return {(each["result"], each["file_name"]) for each in images}
+
+    @pytest.fixture
+    def case(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+
+        def write(name: str) -> Path:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (48, 32)).save(path)
+            return path
+
+        return write
+
+    def test_that_are_links_into_one_store_keep_the_folders_of_the_links(self, case, disc_run):
+        for folder, name in (("A", "a"), ("B", "b")):
+            Path(folder).mkdir()
+            Path(folder, "x.png").symlink_to(case(f"store/{name}.png"))
+        assert self.listed(disc_run, ["A", "B"]) == {("A/x", "A/x.png"), ("B/x", "B/x.png")}
+
+    def test_of_which_one_lies_where_the_others_are_told_apart(self, case, disc_run):
+        for name in ("P/a/x.png", "Q/a/x.png", "Q/b/x.png"):
+            case(name)
+        found = self.listed(disc_run, ["P", "Q/a/x.png", "Q/b/x.png"])
+        assert found == {("a/x_png", "a/x.png"), ("a/x_png_2", "a/x.png"), ("b/x", "b/x.png")}

@@ -21,7 +21,7 @@ from predictions import (
 )
 from uvala.api.predicting import predict_paths
 from uvala.data.masks import ClassEntry, MaskEncoding
-from uvala.errors import ImageError
+from uvala.errors import ImageError, StorageError
 from uvala.images.lazy import open_image
 from uvala.prediction.folder import Failure, find_inputs, predict_files
 from uvala.prediction.wanted import Wanted
@@ -236,11 +236,18 @@ class TestInterrupted:
             masks = (tifffile.imread(folder / name) for folder in (tmp_path / "out", out))
             assert_array_equal(*masks)
 
-    def test_by_blended_tiles_of_another_size_begins_anew_and_says_so(self, disc_run, image, tmp_path):
+    def test_by_blended_tiles_of_another_size_is_refused(self, disc_run, image, tmp_path):
         small, larger = (cut_small(disc_run.path, size=size, mode="blended") for size in (64, 128))
         self.interrupt(small, image, tmp_path / "out", 2)
-        with images_are_large():
-            (result,), _ = predict_paths(larger, [image], tmp_path / "out", EVERYTHING, resume=True)
+        with images_are_large(), pytest.raises(StorageError, match="another --memory or --set tiles"):
+            predict_paths(larger, [image], tmp_path / "out", EVERYTHING, resume=True)
+
+    def test_without_a_record_by_blended_tiles_of_another_size_begins_anew_and_says_so(
+        self, disc_run, image, tmp_path
+    ):
+        small, larger = (cut_small(disc_run.path, size=size, mode="blended") for size in (64, 128))
+        self.interrupt(small, image, tmp_path / "out", 2)
+        result = predict_large(larger, image, tmp_path / "out", EVERYTHING)
         assert "begun anew, since what was done before" in result.notes[-1]
 
     def test_of_an_image_that_changed_since_begins_anew(self, predictor, image, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.testing import assert_array_equal
 from predictions import cut_small, images_are_large, wait_for_a_block, write_image
 from uvala.api.predicting import predict_paths
 from uvala.errors import ConfigError, ImageError
+from uvala.images.chunks import Chunks
 from uvala.images.lazy import open_image
 from uvala.prediction.large import LargePrediction
 from uvala.prediction.wanted import Wanted
@@ -176,6 +178,48 @@ class TestFailures:
         )
         assert len(outputs) == 3
         assert not seen
+
+
+def test_where_objects_cannot_be_told_apart_others_are_found_in_what_is_predicted(
+    disc_run, predictor, images, tmp_path, monkeypatch
+):
+    def sprawling(*_, **__):
+        raise ConfigError(found="a clump", expected="a smaller one", fix="raise objects.threshold (--set)")
+
+    out, wanted, seen = tmp_path / "out", Wanted(objects=("csv",)), []
+    with monkeypatch.context() as patch:
+        patch.setattr("uvala.prediction.large.objects_in_blocks", sprawling)
+        _, (failure,) = predict(predictor, images / "a.npy", out, wanted)
+    assert "(--set); what is predicted of it stays in" in str(failure.error)
+    other = cut_small(disc_run.path)
+    settings = other.card.objects.settings.model_copy(update={"threshold": 0.7})
+    objects = other.card.objects.model_copy(update={"settings": settings})
+    other.card = other.card.model_copy(update={"objects": objects})
+    options = {"resume": True, "watch": lambda *_: seen.append(1)}
+    (output,), _ = predict(other, images / "a.npy", out, wanted, **options)
+    assert output.objects == expected(other, images / "a.npy").objects.max()
+    assert not seen
+
+
+def test_what_a_reader_keeps_is_let_go_before_the_files_are_written(predictor, images, tmp_path, monkeypatch):
+    readers, kept, write = [], [], LargePrediction.write
+
+    class Known(Chunks):
+        def __init__(self, *given):
+            super().__init__(*given)
+            readers.append(self)
+
+    def written(large):
+        kept.append(readers[0]._bytes)
+        return write(large)
+
+    monkeypatch.setattr("uvala.images.chunks.Chunks", Known)
+    monkeypatch.setattr("uvala.prediction.folder.open_image", partial(open_image, at_once=0))
+    monkeypatch.setattr(LargePrediction, "write", written)
+    zarr.create_array(store=tmp_path / "a.zarr", data=np.load(images / "a.npy"), chunks=(50, 50))
+    predict(predictor, tmp_path / "a.zarr", tmp_path / "out", Wanted(overlays=True))
+    assert kept == [0]
+    assert readers[0]._bytes > 0  # the overlay shows the image once more
 
 
 def test_an_image_whose_chunks_changed_in_place_is_predicted_again(predictor, images, tmp_path):

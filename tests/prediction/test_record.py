@@ -11,7 +11,16 @@ from uvala.errors import DataError, StorageError
 from uvala.images.read import Source
 from uvala.prediction.record import NAME, Failure, Output, Record, settings_in, state_of
 
-SETTINGS = {"model": "abc", "backend": ["torch"], "format": "auto", "objects": ("csv",), "overlays": False}
+SETTINGS = {
+    "model": "abc",
+    "tiles": [],
+    "decoding": {"min_size": 1},
+    "device": "cpu",
+    "backend": ["torch"],
+    "format": "auto",
+    "objects": ("csv",),
+    "overlays": False,
+}
 A = Path("a")  # what the results of the image are called
 
 
@@ -42,6 +51,14 @@ def test_what_is_done_is_known_again(out, source):
 
 def test_an_image_that_changed_is_not_done(out, source):
     source.path.write_bytes(b"another image")
+    assert resumed(out).result(source, A) is None
+
+
+def test_another_image_in_its_place_is_not_done_though_it_is_as_long_and_as_old(out, source):
+    before = source.path.stat()
+    source.path.write_bytes(b"another!")
+    os.utime(source.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert source.path.stat().st_size == before.st_size
     assert resumed(out).result(source, A) is None
 
 
@@ -162,6 +179,27 @@ class TestBegin:
     def test_another_backend_is_refused_with_the_way_to_the_one_before(self, out):
         with pytest.raises(StorageError, match=r"another --backend; .* give --backend auto"):
             resumed(out, backend=["openvino"])
+
+    def test_another_device_is_refused_with_the_name_of_the_one_before(self, out):
+        with pytest.raises(StorageError, match=r"another --device; .* begun with \(--device cpu\)"):
+            resumed(out, device="cuda")
+
+    def test_other_tiles_are_refused_where_they_decide_numbers(self, out):
+        with pytest.raises(StorageError, match=r"another --memory or --set tiles;"):
+            resumed(out, tiles=[{"size": 64}])
+
+    def test_objects_are_not_found_otherwise_in_some_of_the_images(self, out):
+        with pytest.raises(StorageError, match=r"another --set objects;"):
+            resumed(out, decoding={"min_size": 9})
+
+    def test_as_long_as_no_image_is_done_objects_may_be_found_otherwise(self, tmp_path, source):
+        error = DataError(found="a clump too large", expected="less", fix="raise the threshold")
+        record = Record.begin(tmp_path / "new", SETTINGS, resume=False)
+        record.add(A, Failure(source, error), state_of(source.path))
+        resumed(tmp_path / "new", decoding={"min_size": 9})
+        assert settings_in(tmp_path / "new")["decoding"] == {"min_size": 9}
+        with pytest.raises(StorageError, match="another --format"):
+            resumed(tmp_path / "new", format="zarr")
 
     @pytest.mark.parametrize("end", [b'{"result": "b", "so', b"\xff\xfe", b"12"])
     def test_a_line_that_was_cut_off_spoils_no_other(self, out, source, end):

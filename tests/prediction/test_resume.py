@@ -115,6 +115,28 @@ class TestResume:
         with pytest.raises(StorageError, match=r"another --backend.*give --backend auto"):
             other.predict_files([images], tmp_path / "out", resume=True)
 
+    def test_with_another_ceiling_is_refused_where_tiles_are_blended(self, disc_run, images, tmp_path):
+        some, more = (
+            uvala.load_run(disc_run.path, device="cpu", memory=memory, settings={"tiles.mode": "blended"})
+            for memory in (120_000_000, 400_000_000)
+        )
+        some.predict_files([images], tmp_path / "out")
+        with pytest.raises(StorageError, match=r"begun with another --memory or --set tiles;"):
+            more.predict_files([images], tmp_path / "out", resume=True)
+
+    def test_with_another_ceiling_goes_on_where_tiles_are_exact(self, disc_run, images, tmp_path):
+        disc_run.predict_files([images], tmp_path / "out")
+        more = uvala.load_run(disc_run.path, device="cpu", memory=400_000_000)
+        outputs, _ = more.predict_files([images], tmp_path / "out", resume=True)
+        assert all(output.resumed for output in outputs)
+
+    def test_by_another_device_is_refused(self, disc_run, images, tmp_path):
+        disc_run.predict_files([images], tmp_path / "out")
+        record = tmp_path / "out" / NAME
+        record.write_text(record.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+        with pytest.raises(StorageError, match=r"another --device.*\(--device cuda\)"):
+            disc_run.predict_files([images], tmp_path / "out", resume=True)
+
     def test_while_another_process_is_at_work_is_refused(self, disc_run, images, tmp_path):
         disc_run.predict_files([images], tmp_path / "out")
         with held(tmp_path / "out"), pytest.raises(StorageError, match="another process is at work"):

@@ -18,6 +18,7 @@ from uvala.tiling.run import predict_blocks, predict_probabilities
 from uvala.tiling.seams import Blend, Crop, SeamError, difference
 from uvala.tiling.shelf import Scratch
 from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.use import TiledUse
 
 CPU = torch.device("cpu")
 
@@ -28,15 +29,15 @@ def random_image(height: int, width: int) -> Tensor:
 
 
 def predict(model: nn.Module, heard: list[Blend], *, halo: int | None = 2, **tiles) -> Tensor:
-    return predict_probabilities(
-        model,
-        random_image(150, 131),
-        halo=halo,
-        multiple=1,
-        tiles=TileConfig(**{"size": 64, "overlap": 16, "whole_below": 0, **tiles}),
-        device=CPU,
-        on_blended=heard.append,
-    )
+    config = TileConfig(**{"size": 64, "overlap": 16, "whole_below": 0, **tiles})
+    use = TiledUse(model, device=CPU, halo=halo, multiple=1, tiles=config, on_blended=heard.append)
+    return predict_probabilities(use, random_image(150, 131))
+
+
+def blending(model: nn.Module, *, size: int = 64, **changes) -> TiledUse:
+    """Of a network of which no tile is exact."""
+    tiles = TileConfig(size=size, overlap=16, whole_below=0)
+    return TiledUse(model, **{"device": CPU, "halo": None, "multiple": 1, "tiles": tiles, **changes})
 
 
 class TestByChoice:
@@ -127,20 +128,9 @@ class Cramped(nn.Module):
 
 def blocks(model: nn.Module, heard: list[Blend] | None = None, finished=(), *, size: int = 64, **options):
     image = random_image(200, 170)
+    use = blending(model, size=size, on_blended=None if heard is None else heard.append)
     return predict_blocks(
-        model,
-        lambda box: image[:, *box.slices],
-        Size(200, 170),
-        **{
-            "halo": None,
-            "multiple": 1,
-            "tiles": TileConfig(size=size, overlap=16, whole_below=0),
-            "device": CPU,
-            "grid": 32,
-            "finished": finished,
-            "on_blended": None if heard is None else heard.append,
-            **options,
-        },
+        use, lambda box: image[:, *box.slices], Size(200, 170), grid=32, finished=finished, **options
     )
 
 
@@ -211,20 +201,10 @@ def open_files_below(folder: Path) -> int:
 class TestCrop:
     """What blending costs is measured on a part of the image."""
 
-    def crop(self, model: nn.Module, image: Tensor, **options) -> Crop | None:
+    def crop(self, model: nn.Module, image: Tensor, **changes) -> Crop | None:
         crops: list[Crop | None] = []
-        predict_probabilities(
-            model,
-            image,
-            **{
-                "halo": None,
-                "multiple": 1,
-                "tiles": TileConfig(size=64, overlap=16, whole_below=0),
-                "device": CPU,
-                "on_blended": lambda blend: crops.append(blend.crop()),
-                **options,
-            },
-        )
+        use = blending(model, on_blended=lambda blend: crops.append(blend.crop()), **changes)
+        predict_probabilities(use, image)
         (crop,) = crops
         return crop
 
@@ -265,11 +245,8 @@ class TestCrop:
             read.append(box)
             return random_image(200, 170)[:, *box.slices]
 
-        options = {"halo": None, "multiple": 1, "tiles": TileConfig(size=64, overlap=16, whole_below=0)}
         heard: list[Blend] = []
-        for _ in predict_blocks(
-            model, reader, Size(200, 170), **options, device=CPU, on_blended=heard.append
-        ):
+        for _ in predict_blocks(blending(model, on_blended=heard.append), reader, Size(200, 170)):
             pass
         read.clear()
         heard[0].crop()

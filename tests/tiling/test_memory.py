@@ -14,22 +14,16 @@ from uvala.models.facts import measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.memory import measure_memory, tile_within
 from uvala.tiling.run import predict_probabilities
+from uvala.tiling.use import TiledUse
 
 CPU = torch.device("cpu")
 MB = 10**6
 
 
-def limits(model: nn.Module, memory: int, channels: int = 3, **options) -> TileConfig:
-    facts = measure(model, channels)
-    return tile_within(
-        model,
-        channels,
-        options.pop("config", TileConfig()),
-        memory,
-        halo=facts.halo,
-        multiple=facts.multiple,
-        **options,
-    )
+def limits(model: nn.Module, memory: int, *, config: TileConfig | None = None, **options) -> TileConfig:
+    facts, tiles = measure(model, 3), config or TileConfig()
+    use = TiledUse(model, device=CPU, halo=facts.halo, multiple=facts.multiple, tiles=tiles)
+    return tile_within(use, 3, memory, **options)
 
 
 class TestWhatANetworkNeeds:
@@ -100,12 +94,9 @@ class TestCeiling:
 
     def test_numbers_stay_the_same(self, pocket_unet):
         image = torch.randn(3, 300, 260, generator=torch.Generator().manual_seed(0))
-        results = [
-            predict_probabilities(
-                pocket_unet, image, halo=22, multiple=4, tiles=limits(pocket_unet, memory), device=CPU
-            )
-            for memory in (20 * MB, 10**10)
-        ]
+        every = [limits(pocket_unet, memory) for memory in (20 * MB, 10**10)]
+        uses = [TiledUse(pocket_unet, device=CPU, halo=22, multiple=4, tiles=tiles) for tiles in every]
+        results = [predict_probabilities(use, image) for use in uses]
         assert limits(pocket_unet, 20 * MB).whole_below < 300 * 260
         torch.testing.assert_close(*results, rtol=0, atol=1e-6)
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from uvala.arrays import Size
 from uvala.tiling.config import TileConfig
 from uvala.tiling.one_colour import Answers, colour_of
-from uvala.tiling.run import predict_from_reader, probabilities_whole
+from uvala.tiling.run import predict_probabilities, probabilities_whole
 from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.use import TiledUse
 from uvala.tiling.whole import InTile
 
 CPU = torch.device("cpu")
@@ -29,16 +29,9 @@ class Counting(nn.Module):
 
 
 def tiled(model: nn.Module, image: Tensor, *, halo: int | None = 22, test_time=None, **tiles) -> Tensor:
-    return predict_from_reader(
-        model,
-        lambda box: image[:, *box.slices],
-        Size(*image.shape[-2:]),
-        halo=halo,
-        multiple=4,
-        tiles=TileConfig(**{"size": 64, "whole_below": 0, **tiles}),
-        device=CPU,
-        test_time=test_time,
-    )
+    config = TileConfig(**{"size": 64, "whole_below": 0, **tiles})
+    use = TiledUse(model, device=CPU, halo=halo, multiple=4, tiles=config, test_time=test_time)
+    return predict_probabilities(use, image)
 
 
 def empty(height: int, width: int) -> Tensor:

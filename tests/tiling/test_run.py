@@ -12,6 +12,7 @@ from uvala.models.facts import measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.geometry import plan_tiles
 from uvala.tiling.run import predict_from_reader, predict_probabilities, probabilities_whole
+from uvala.tiling.use import TiledUse
 
 CPU = torch.device("cpu")
 SIZES = [(1, 1), (2, 3), (4, 3000), (2000, 5), (128, 128), (129, 400), (333, 517), (256, 301), (600, 601)]
@@ -25,14 +26,14 @@ def random_image(size: tuple[int, int]) -> Tensor:
 def predict(model: nn.Module, image: Tensor, *, halo: int | None = -1, **tiles: int) -> Tensor:
     """In tiles of any image, with the halo that the network needs unless another is given."""
     facts = measure(model, 3)
-    return predict_probabilities(
+    use = TiledUse(
         model,
-        image,
+        device=CPU,
         halo=facts.halo if halo == -1 else halo,
         multiple=facts.multiple,
         tiles=TileConfig(**{"whole_below": 0, **tiles}),
-        device=CPU,
     )
+    return predict_probabilities(use, image)
 
 
 def assert_exact_in_double(model: nn.Module, image: Tensor) -> None:
@@ -152,7 +153,8 @@ class TestContract:
     def test_grey_images_run_as_fast_formats_too(self):
         model = nn.Conv2d(1, 2, 3, padding=1)
         image = torch.randn(1, 33, 20)
-        result = predict_probabilities(model, image, halo=1, multiple=1, tiles=TileConfig(), device=CPU)
+        use = TiledUse(model, device=CPU, halo=1, multiple=1, tiles=TileConfig())
+        result = predict_probabilities(use, image)
         torch.testing.assert_close(result, model(image[None])[0].softmax(dim=0).detach())
 
 
@@ -167,9 +169,8 @@ class TestReader:
             return image[:, *box.slices]
 
         tiles = TileConfig(size=64, whole_below=0)
-        result = predict_from_reader(
-            pocket_unet, reader, Size(300, 260), halo=22, multiple=4, tiles=tiles, device=CPU
-        )
+        use = TiledUse(pocket_unet, device=CPU, halo=22, multiple=4, tiles=tiles)
+        result = predict_from_reader(use, reader, Size(300, 260))
         one_pixel = Box(0, 0, 1, 1)  # which tells the channels
         assert read == [one_pixel, *(tile.read for tile in plan_tiles(Size(300, 260), 64, 22, 4))]
         assert torch.equal(result, predict(pocket_unet, image, size=64))
@@ -193,15 +194,15 @@ class TestOutOfMemory:
     """A large image on a small device is cut smaller until it fits."""
 
     def predict_cramped(self, model: nn.Module, room: int, heard: list[TileConfig], **tiles: int) -> Tensor:
-        return predict_probabilities(
+        use = TiledUse(
             Cramped(model, room),
-            random_image((400, 400)),
+            device=CPU,
             halo=22,
             multiple=4,
             tiles=TileConfig(**tiles),
-            device=CPU,
             on_smaller_tiles=heard.append,
         )
+        return predict_probabilities(use, random_image((400, 400)))
 
     def test_result_is_that_of_a_large_device(self, pocket_unet):
         expected = probabilities_whole(pocket_unet, random_image((400, 400)), CPU)

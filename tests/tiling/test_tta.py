@@ -14,6 +14,7 @@ from uvala.tiling.config import TileConfig
 from uvala.tiling.run import predict_from_reader, predict_probabilities
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import View, views_of
+from uvala.tiling.use import TiledUse
 
 CPU = torch.device("cpu")
 NONE = TestTimeConfig()
@@ -30,16 +31,16 @@ def plain(logits: Tensor) -> Tensor:
 
 def predict(model: nn.Module, image: Tensor, test_time=ALL, *, outputs=1, halo=0, multiple=1, **options):
     tiles = TileConfig(**{"whole_below": 0, "size": 32, **options.pop("tiles", {})})
-    return predict_probabilities(
+    use = TiledUse(
         model,
-        image,
+        device=CPU,
         halo=halo,
         multiple=multiple,
         tiles=tiles,
-        device=CPU,
         test_time=test_time,
         **{"activate": plain, **options},
     )
+    return predict_probabilities(use, image)
 
 
 def integers(*size: int) -> Tensor:
@@ -253,17 +254,10 @@ class TestReading:
             return image[:, *box.slices]
 
         tiles = TileConfig(size=32, whole_below=0)
-        found = predict_from_reader(
-            Symmetric(),
-            read,
-            Size(130, 90),
-            halo=HALO,
-            multiple=4,
-            tiles=tiles,
-            device=CPU,
-            activate=plain,
-            test_time=ALL,
+        use = TiledUse(
+            Symmetric(), device=CPU, halo=HALO, multiple=4, tiles=tiles, activate=plain, test_time=ALL
         )
+        found = predict_from_reader(use, read, Size(130, 90))
         assert largest <= (32 + 2 * HALO) ** 2
         assert torch.equal(found, predict(Symmetric(), image, NONE, halo=HALO, multiple=4))
 

@@ -1,5 +1,7 @@
 """What a network does with the whole image, it does in tiles too."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from uvala.models.blocks import InstanceNorm
 from uvala.models.facts import measure
 from uvala.tiling.config import TileConfig
 from uvala.tiling.run import predict_blocks, predict_probabilities, probabilities_whole
+from uvala.tiling.use import TiledUse
 from uvala.tiling.whole import Moments, NotLocal, survey
 
 CPU = torch.device("cpu")
@@ -66,14 +69,14 @@ def random_image(size: tuple[int, int]) -> Tensor:
 def tiled(model: nn.Module, image: Tensor, *, multiple: int = 1, **tiles: int) -> Tensor:
     """In tiles of 64 with the context that the network needs."""
     model.multiple = multiple
-    return predict_probabilities(
+    use = TiledUse(
         model,
-        image,
+        device=CPU,
         halo=measure(model, 3).halo,
         multiple=multiple,
         tiles=TileConfig(**{"size": 64, "whole_below": 0, **tiles}),
-        device=CPU,
     )
+    return predict_probabilities(use, image)
 
 
 def assert_same_in_tiles(model: nn.Module, size: tuple[int, int], **options: int) -> None:
@@ -197,9 +200,8 @@ class TestSmallDevices:
 
         model, image = network(InstanceNorm(4)), random_image((200, 180))
         whole = probabilities_whole(model, image, CPU)
-        found = predict_probabilities(
-            Cramped(model), image, halo=2, multiple=1, tiles=TileConfig(), device=CPU
-        )
+        use = TiledUse(Cramped(model), device=CPU, halo=2, multiple=1, tiles=TileConfig())
+        found = predict_probabilities(use, image)
         torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
 
 
@@ -250,8 +252,8 @@ class TestBlocks:
             raise AssertionError("nothing need be read")
 
         tiles, everything = TileConfig(size=40, whole_below=0), Box(0, 0, 200, 150)
-        size, options = Size(200, 150), {"halo": 2, "multiple": 1, "tiles": tiles, "device": CPU}
-        assert not list(predict_blocks(network(), read, size, grid=48, finished=[everything], **options))
+        use = TiledUse(network(), device=CPU, halo=2, multiple=1, tiles=tiles)
+        assert not list(predict_blocks(use, read, Size(200, 150), grid=48, finished=[everything]))
 
     @pytest.mark.parametrize("grid", [1, 48])
     def test_after_smaller_tiles_nothing_comes_twice(self, grid):
@@ -294,21 +296,11 @@ def painted(boxes: list[Box]) -> Tensor:
     return picture
 
 
-def blocks(
-    model: nn.Module, image: Tensor, *, halo: int | None = 2, size: int = 40, grid: int = 48, **options
-):
+def blocks(model: nn.Module, image: Tensor, *, size=40, grid=48, finished: Sequence[Box] = (), **changes):
     tiles = TileConfig(size=size, whole_below=0, overlap=16)
-    return predict_blocks(
-        model,
-        lambda box: image[:, *box.slices],
-        Size(*image.shape[-2:]),
-        halo=halo,
-        multiple=1,
-        tiles=tiles,
-        device=CPU,
-        grid=grid,
-        **options,
-    )
+    use = TiledUse(model, **{"device": CPU, "halo": 2, "multiple": 1, "tiles": tiles, **changes})
+    shape = Size(*image.shape[-2:])
+    return predict_blocks(use, lambda box: image[:, *box.slices], shape, grid=grid, finished=finished)
 
 
 class TestMoments:

@@ -1,6 +1,6 @@
 """Predict files into a folder, by a run or by a file that was exported from one; or go on with that."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,12 @@ def predict_paths(
     return outputs, [each for each in results if isinstance(each, Failure)]
 
 
-def _computed(predictor: Predictor, before: dict[str, Any]) -> dict[str, list[str]]:
+def _computed(predictor: Predictor, before: dict[str, Any]) -> dict[str, Any]:
     """What computes the networks, for the record; `before`: what that says of predictions to go on with."""
-    if before.get("model") == predictor.identity:
+    model, device = predictor.identity, predictor.device.type
+    if (before.get("model"), before.get("device")) == (model, device):
         predictor.keep_backends(before.get("backend", ()))
-    return {"backend": predictor.backends}
+    return {"device": device, "backend": predictor.backends}
 
 
 def _megapixels(inputs: Sequence[tuple[Source, Path]]) -> float:
@@ -77,14 +78,16 @@ def _megapixels(inputs: Sequence[tuple[Source, Path]]) -> float:
     return len(inputs) * size.height * size.width / 1e6
 
 
-def open_exported(path: Path, *, test_time: bool | None = None) -> ExportedPredictor:
+def open_exported(
+    path: Path, *, test_time: bool | None = None, settings: Mapping[str, Any] | None = None
+) -> ExportedPredictor:
     """A file of `uvala export`, to predict with; ConfigError for views that it knows nothing of.
 
-    test_time: whether views are averaged; None: as the file says.
+    test_time: whether views are averaged; None: as the file says. settings: as of `prediction.adjust`.
     """
     if test_time is False:
-        return ExportedPredictor(path, test_time=TestTimeConfig())
-    predictor = ExportedPredictor(path)
+        return ExportedPredictor(path, test_time=TestTimeConfig(), settings=settings)
+    predictor = ExportedPredictor(path, settings=settings)
     if test_time and predictor.votes == 1:
         raise ConfigError(
             found=f"--tta with {path}, which names no views to average",

@@ -1,7 +1,7 @@
 """A trained network in Python: load it, predict with it, score it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from uvala.api.paired import paired_files
 from uvala.api.predicting import predict_paths
 from uvala.api.scoring import Gallery, Settings, evaluation_settings, score_samples
 from uvala.api.subsets import require_subset, samples_of
+from uvala.config import flat
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.split_lists import decided_sides
 from uvala.errors import ConfigError
@@ -40,7 +41,8 @@ class Run:
     also predicted mirrored and turned, as far as it was while training, and the results averaged; None: as
     the plan says. backend: what computes the network, "torch", another of those installed, or "auto" for the
     fastest of them. memory: bytes that predicting may take besides the weights. others: runs whose networks
-    are averaged with this one's.
+    are averaged with this one's. settings: how images are cut and objects are found, where it shall not be as
+    the run says: dotted paths of `prediction.adjust.Adjustable`, such as {"objects.min_size": 50}.
     """
 
     folder: RunFolder
@@ -49,6 +51,7 @@ class Run:
     backend: str = "torch"
     memory: int | None = None
     others: tuple[RunFolder, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -78,6 +81,7 @@ class Run:
             (self.folder, *self.others),
             self.device,
             test_time=self._views,
+            settings=self.settings,
             backend=self.backend,
             memory=self.memory,
         )
@@ -248,10 +252,12 @@ def load_run(
     backend: str = "torch",
     memory: int | None = None,
     others: Sequence[str | Path] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """The run in a folder; RunError if there is none, or if another version wrote it.
 
-    device, test_time, backend, memory: as of `Run`. others: folders of runs whose networks are averaged with
-    this one's; RunError where they do not have the same channels and classes.
+    device, test_time, backend, memory, settings: as of `Run`. others: folders of runs whose networks are
+    averaged with this one's; RunError where they do not have the same channels and classes.
     """
-    return Run(open_run(path), device, test_time, backend, memory, tuple(open_run(each) for each in others))
+    averaged = tuple(open_run(each) for each in others)
+    return Run(open_run(path), device, test_time, backend, memory, averaged, flat(settings or {}))

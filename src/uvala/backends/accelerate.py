@@ -12,7 +12,7 @@ from uvala.backends.ncnn import prepare_ncnn
 from uvala.backends.onnxruntime import prepare_onnxruntime
 from uvala.backends.openvino import prepare_openvino
 from uvala.backends.runtime import Wanted, require_local
-from uvala.backends.tensorrt import has_tensorrt, prepare_tensorrt
+from uvala.backends.tensorrt import can_agree, prepare_tensorrt
 from uvala.backends.torch_compile import can_compile, prepare_compiled
 from uvala.backends.torch_eager import prepare_half, prepare_torch
 from uvala.errors import BackendError, UnknownNameError, UvalaError, did_you_mean
@@ -63,7 +63,7 @@ _BACKENDS = {
     "onnxruntime": _Backend(("onnxruntime",), prepare_onnxruntime, "onnx"),
     "openvino": _Backend(("openvino",), prepare_openvino, "openvino"),
     "ncnn": _Backend(("ncnn", "pnnx"), prepare_ncnn, "ncnn"),
-    "tensorrt": _Backend(("onnxruntime",), prepare_tensorrt, "onnx", device="cuda", ready=has_tensorrt),
+    "tensorrt": _Backend(("onnxruntime",), prepare_tensorrt, "onnx", device="cuda", ready=can_agree),
 }
 
 NAMES = tuple(_BACKENDS)
@@ -73,9 +73,13 @@ EXACT = tuple(name for name, each in _BACKENDS.items() if each.exact)
 """Those that may stand for torch without being asked for."""
 
 
-def available() -> tuple[str, ...]:
-    """The names of the runtimes that are installed and can run here."""
-    return tuple(name for name, each in _BACKENDS.items() if not _missing(each) and each.ready())
+def available(device: torch.device | None = None) -> tuple[str, ...]:
+    """The names of the runtimes that are installed and can run here; device: only those for it."""
+    return tuple(
+        name
+        for name, each in _BACKENDS.items()
+        if (device is None or each.device in ("any", device.type)) and not _missing(each) and each.ready()
+    )
 
 
 def packages_of(name: str) -> tuple[str, ...]:

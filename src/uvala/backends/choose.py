@@ -78,6 +78,11 @@ class _Contest:
     network: nn.Module
     wanted: Wanted
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.network.parameters(), torch.empty(0)).device
+
     def ready(self, name: str) -> nn.Module:
         """The network with that runtime; BackendError."""
         require_usable(self.network, name)
@@ -95,10 +100,10 @@ def choose(
 ) -> Choice:
     """The network with the fastest of these runtimes that gives torch's numbers.
 
-    names: "auto" for those that are installed and exact; torch wherever no other can be used. tile: the size
-    of most images. threads: for one image; None: all cores. megapixels: how much there is to compute. Of
-    little, torch computes it and nothing is measured; only of very much the compiler is tried, and of an
-    unknown amount (None) it is not.
+    names: "auto" for those that are installed, exact and for the network's device; torch wherever no other
+    can be used. tile: the size of most images. threads: for one image; None: all cores. megapixels: how much
+    there is to compute. Of little, torch computes it and nothing is measured; only of very much the compiler
+    is tried, and of an unknown amount (None) it is not.
 
     What was measured is kept for networks of the same structure, per machine and versions, unless a runtime
     failed that may work another time; that the numbers are right is tried for each network. Raises
@@ -112,7 +117,9 @@ def choose(
         if megapixels is not None and work < _WORTH_A_LOOK:
             return _choice(_Verdict("torch"), contest.ready("torch"))
         wanted = tuple(
-            name for name in available() if name in EXACT and (name != "compile" or work > _WORTH_COMPILING)
+            name
+            for name in available(contest.device)
+            if name in EXACT and (name != "compile" or work > _WORTH_COMPILING)
         )
     file = _file(contest, wanted)
     if (known := _read(file)) is not None:
@@ -131,14 +138,14 @@ def _made_ready(
     """What got ready, why others did not, and whether one of these may do so another time."""
     modules: dict[str, nn.Module] = {}
     refused: dict[str, str] = {}
-    passing, installed = False, available()
+    passing, possible = False, available(contest.device)
     for name in wanted:
         try:
             modules[name] = contest.ready(name)
         except BackendError as error:
             refused[name] = error.found
             # such as a converter that ran out of time on a busy machine
-            passing |= name in installed and not isinstance(error, UnsuitableError)
+            passing |= name in possible and not isinstance(error, UnsuitableError)
     return modules, refused, passing
 
 
@@ -193,13 +200,12 @@ def _trial_size(contest: _Contest) -> Size:
 
 
 def _image(contest: _Contest, size: Size) -> Tensor:
-    device = next(contest.network.parameters(), torch.empty(0)).device
-    return noise(1, contest.wanted.in_channels, *size).to(device)
+    return noise(1, contest.wanted.in_channels, *size).to(contest.device)
 
 
 def _expected(contest: _Contest) -> float:
     """Seconds that torch may need for a megapixel."""
-    device = next(contest.network.parameters(), torch.empty(0)).device.type
+    device = contest.device.type
     rate = _RATE.get(device, _RATE["cuda"]) * (contest.wanted.threads if device == "cpu" else 1)
     return 4 * multiply_adds(contest.network, contest.wanted.in_channels, Size(512, 512)) / rate
 
@@ -211,9 +217,8 @@ def _choice(verdict: _Verdict, module: nn.Module) -> Choice:
 def _file(contest: _Contest, wanted: Sequence[str]) -> Path | None:
     """Where the verdict on networks of this structure is kept; None without a place for it."""
     packages = [package for name in wanted for package in packages_of(name)]
-    device = next(contest.network.parameters(), torch.empty(0)).device
     known = [
-        _processor(device),
+        _processor(contest.device),
         versions_of(("uvala", "torch", *packages)),
         structure_of(contest.network),
         sorted(wanted),

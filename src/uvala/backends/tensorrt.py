@@ -14,10 +14,15 @@ from uvala.backends.onnxruntime import ONNX_FILE, session, write_graph
 from uvala.backends.runtime import Wanted, accelerated
 from uvala.errors import BackendError
 
-__all__ = ["has_tensorrt", "prepare_tensorrt"]
+__all__ = ["can_agree", "has_tensorrt", "prepare_tensorrt"]
 
 _PROVIDER = "TensorrtExecutionProvider"
 _TF32 = "NVIDIA_TF32_OVERRIDE"  # ONNX Runtime has no setting of its own for it
+
+
+def can_agree() -> bool:
+    """Whether there is TensorRT, and the environment lets it compute as PyTorch does."""
+    return has_tensorrt() and not _rounds()
 
 
 def has_tensorrt() -> bool:
@@ -29,6 +34,11 @@ def has_tensorrt() -> bool:
     return _PROVIDER in onnxruntime.get_available_providers()
 
 
+def _rounds() -> bool:
+    """Whether it computes with TF32, of which a GPU must be capable."""
+    return torch.cuda.get_device_capability() >= (8, 0) and os.environ.get(_TF32) != "0"
+
+
 def prepare_tensorrt(network: nn.Module, wanted: Wanted) -> nn.Module:
     """The network, computed by TensorRT. BackendError if that cannot be."""
     if not has_tensorrt():
@@ -37,7 +47,7 @@ def prepare_tensorrt(network: nn.Module, wanted: Wanted) -> nn.Module:
             expected="an NVIDIA GPU, TensorRT and the package onnxruntime-gpu",
             fix="install them, or use another backend",
         )
-    if torch.cuda.get_device_capability() >= (8, 0) and os.environ.get(_TF32) != "0":
+    if _rounds():
         raise BackendError(
             found="TensorRT on a GPU on which it computes float32 with 10 bits (TF32)",
             expected="the numbers of PyTorch",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,6 +78,15 @@ def command(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="NAME")] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="How images are cut and objects are found, if not as the model says, such as "
+            "tiles.mode=blended, tiles.size=512 or objects.min_size=50; may be repeated.",
+            metavar="PATH=VALUE",
+        ),
+    ] = None,
 ) -> None:
     """Predict masks, in the encoding of the masks trained on. Exit code 1 if some could not be read.
 
@@ -86,7 +95,7 @@ def command(
     """
     from uvala.api.predicting import predict_paths
     from uvala.cli.terminal import counting_pixels, say_error
-    from uvala.config import build
+    from uvala.config import build, parse_assignment
     from uvala.prediction.execution import parse_memory
     from uvala.prediction.objects import object_kinds
 
@@ -100,7 +109,8 @@ def command(
     }
     wanted = build(Wanted, asked, where="the options")
     ceiling = None if memory is None else parse_memory(memory)
-    predictor = _predictor(run, others or [], device, tta, backend, ceiling)
+    adjustments = dict(parse_assignment(text) for text in settings or [])
+    predictor = _predictor(run, others or [], device, tta, backend, ceiling, adjustments)
     try:
         with counting_pixels("predicting") as (progress, watch):
             outputs, failures = predict_paths(
@@ -115,7 +125,13 @@ def command(
 
 
 def _predictor(
-    path: Path, others: list[Path], device: str, tta: bool | None, backend: str, memory: int | None
+    path: Path,
+    others: list[Path],
+    device: str,
+    tta: bool | None,
+    backend: str,
+    memory: int | None,
+    settings: dict[str, Any],
 ) -> "ImagePredictor":
     """What predicts: a run, several runs, or an exported file."""
     from uvala.api.predicting import open_exported
@@ -124,7 +140,15 @@ def _predictor(
     from uvala.prediction.file_kinds import names_exported
 
     if not names_exported(path):
-        run = load_run(path, device=device, test_time=tta, backend=backend, memory=memory, others=others)
+        run = load_run(
+            path,
+            device=device,
+            test_time=tta,
+            backend=backend,
+            memory=memory,
+            others=others,
+            settings=settings,
+        )
         return run.predictor
     given = {
         "--with": bool(others),
@@ -138,7 +162,7 @@ def _predictor(
             expected="the folder of a run: a file is computed alone, by its own runtime, on the CPU",
             fix="leave that out, or predict with the run",
         )
-    return open_exported(path, test_time=tta)
+    return open_exported(path, test_time=tta, settings=settings)
 
 
 def _report(

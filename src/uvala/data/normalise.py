@@ -15,7 +15,9 @@ __all__ = ["denormalise", "normalise", "scale_of"]
 
 _PART = 2**9  # side of the squares that are summed up at a time; in double precision 2 MB
 
-_SQUARE = 4 * _PART  # side of what is read at a time of an image that stays in its file
+# Side of what is read at a time of an image that stays in its file: as tiles do it, since strips that are as
+# wide as the image must be kept for all rows of a square.
+_SQUARE = 2 * _PART
 
 _Levels = tuple[tuple[float, ...], tuple[float, ...]]
 

@@ -73,7 +73,7 @@ class LazyImage:
 
     read: may be called by several threads at once, with boxes within the image; ImageError where the file
     turns out to be damaged. notes: as of `Image`. whole: the array, where it is in memory already; `read`
-    then gives parts of it, not copies.
+    then gives parts of it, not copies. let_go: has `read` forget what it keeps of what it has decoded.
     """
 
     channels: int
@@ -83,6 +83,7 @@ class LazyImage:
     facts: PixelFacts = field(default_factory=PixelFacts)
     notes: tuple[str, ...] = ()
     whole: ImageArray | None = None
+    let_go: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class StoredImage:
     """An image as its file has it, not yet turned upright.
 
     read: the pixels of a box of the stored picture; None where they can only be decoded all at once. nbytes:
-    of all pixels, decoded. notes: about the way it is stored.
+    of all pixels, decoded. notes: about the way it is stored. let_go: as of `LazyImage`.
     """
 
     size: Size
@@ -99,6 +100,7 @@ class StoredImage:
     orientation: int = UPRIGHT
     facts: PixelFacts = field(default_factory=PixelFacts)
     notes: tuple[str, ...] = ()
+    let_go: Callable[[], None] = lambda: None
 
 
 def in_memory(array: ImageArray, facts: PixelFacts | None = None, notes: tuple[str, ...] = ()) -> LazyImage:

@@ -15,11 +15,10 @@ import numpy as np
 from uvala.arrays import Box, ImageArray, Size
 from uvala.machine import shares
 
-__all__ = ["Chunks", "Grid", "Piece", "Raw", "in_chunks"]
+__all__ = ["Chunks", "Grid", "Piece", "Raw", "Reading", "in_chunks"]
 
 _BAND = 1536
-"""Rows that one row of boxes takes, context included. Strips as wide as the image must be kept for as many:
-if they were not, every box would decode the whole width again."""
+"""Rows that a row of boxes usually takes, context included; what is noted goes by that."""
 
 _MOST_IN_A_PIECE = 2**30
 """Bytes of a decoded chunk; a larger one leaves no room for anything else."""
@@ -58,21 +57,27 @@ class Grid:
         height, width = (min(side, whole) for side, whole in zip(self.chunk, self.size, strict=True))
         return min(self.depth, self.channels) * height * width * self.dtype.itemsize
 
-    @property
-    def shared_bytes(self) -> int:
-        """Bytes of the chunks that a box has in common with the boxes beside it, about."""
+    def shared_bytes(self, rows: int) -> int:
+        """Bytes of the chunks that a box of so many rows has in common with the boxes beside it, about."""
         height, width = (min(side, whole) for side, whole in zip(self.chunk, self.size, strict=True))
-        rows = max(height, _BAND) if width == self.size.width else height
-        return self.channels * self.dtype.itemsize * rows * width
+        if width == self.size.width:
+            # strips must be kept for all rows of a box: the next one would decode its whole width again
+            height = min((-(-rows // height) + 1) * height, self.size.height)
+        return self.channels * self.dtype.itemsize * height * width
 
     def grouped(self) -> "Grid":
-        """Several small chunks as a larger one, as far as the image reaches."""
-        height, width = (
-            side * min(-(-_LEAST_SIDE // side), -(-whole // side))
-            for side, whole in zip(self.chunk, self.size, strict=True)
-        )
-        wider = replace(self, chunk=Size(height, width))
-        return replace(wider, depth=self.depth * max(1, _LEAST_BYTES // wider.piece_bytes))
+        """Several small chunks as a larger one, as far as the image reaches and that one stays small."""
+        grid = self
+        for axis, name in enumerate(Size._fields):
+            side, whole = grid.chunk[axis], grid.size[axis]
+            together = min(-(-_LEAST_SIDE // side), -(-whole // side), grid._fit)
+            grid = replace(grid, chunk=grid.chunk._replace(**{name: side * together}))
+        return replace(grid, depth=grid.depth * grid._fit)
+
+    @property
+    def _fit(self) -> int:
+        """How many chunks are still a small one."""
+        return max(1, _LEAST_BYTES // self.piece_bytes)
 
     def pieces(self, box: Box) -> Iterator[Piece]:
         """The chunks that a box meets."""
@@ -92,6 +97,17 @@ Load = Callable[[Piece], ImageArray]
 """Decodes a piece: [last - first, height, width]. It is called by any thread."""
 
 
+class Reading(NamedTuple):
+    """What reads boxes of an image, and what to know of it.
+
+    read: None where the image can only be decoded at once. let_go: has it forget what it keeps.
+    """
+
+    read: Raw | None
+    notes: tuple[str, ...] = ()
+    let_go: Callable[[], None] = lambda: None
+
+
 class Chunks:
     """Boxes of an image that is stored in chunks.
 
@@ -100,8 +116,9 @@ class Chunks:
 
     def __init__(self, grid: Grid, load: Load, memory: int | None = None) -> None:
         self._grid, self._load = grid, load
-        share = shares(memory)
-        self._most = min(max(share.chunks, grid.shared_bytes), share.strips)
+        self._shares = shares(memory)
+        self._least = self._shares.chunks
+        self._rows = 0  # of the highest box so far
         self._kept: OrderedDict[Piece, ImageArray] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
@@ -109,20 +126,24 @@ class Chunks:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the way the image is stored."""
-        grid = self._grid
-        if grid.shared_bytes <= self._most:
+        grid, share = self._grid, self._shares
+        kept = grid.shared_bytes(_BAND)
+        if kept <= share.chunks:
             return ()
         if grid.chunk.width >= grid.size.width:
             stored, better = "compressed in strips as wide as the image", "tiles"
         else:
             stored, better = f"stored in chunks of {grid.chunk} pixels", "smaller ones"
-        return (f"{stored}, which are decoded again and again: {better} are faster",)
+        again = "are decoded again and again and " if kept > share.strips else ""
+        more = (min(kept, share.strips) - share.chunks) / 1e6
+        return (f"{stored}, which {again}take about {more:,.0f} MB beyond --memory: {better} are better",)
 
     def read(self, box: Box) -> ImageArray:
         """[channels, height, width] of a box within the image."""
         grid = self._grid
         result = np.empty((grid.channels, box.height, box.width), grid.dtype)
         with self._lock:
+            self._rows = max(self._rows, box.height)
             # those first that are kept: to decode the others may push them out
             pieces = sorted(grid.pieces(box), key=lambda piece: piece not in self._kept)
         for piece in pieces:
@@ -131,6 +152,18 @@ class Chunks:
             values = self._get(piece)[:, *_within(common, place)]
             result[piece.first : piece.last, *_within(common, box)] = values
         return result
+
+    def let_go(self) -> None:
+        """Forget what is kept, and keep less from now on: the image is predicted, and others are to be."""
+        with self._lock:
+            self._least, self._rows = self._shares.shown, 0
+            self._kept.clear()
+            self._bytes = 0
+
+    @property
+    def _most(self) -> int:
+        """Bytes that are kept."""
+        return min(max(self._least, self._grid.shared_bytes(self._rows)), self._shares.strips)
 
     def _get(self, piece: Piece) -> ImageArray:
         with self._lock:
@@ -156,15 +189,12 @@ class Chunks:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-def in_chunks(grid: Grid, load: Load, memory: int | None) -> tuple[Raw | None, tuple[str, ...]]:
-    """What reads boxes of an image, and what to know of it; memory: as of `Chunks`.
-
-    None where chunks are so large that the image is better decoded at once.
-    """
+def in_chunks(grid: Grid, load: Load, memory: int | None) -> Reading:
+    """What reads boxes of an image; of one in huge chunks, nothing. memory: as of `Chunks`."""
     if grid.piece_bytes > _MOST_IN_A_PIECE:
-        return None, ()
+        return Reading(None)
     chunks = Chunks(grid, load, memory)
-    return chunks.read, chunks.notes
+    return Reading(chunks.read, chunks.notes, chunks.let_go)
 
 
 def _within(part: Box, box: Box) -> tuple[slice, slice]:

@@ -110,6 +110,7 @@ def _lazy(source: Source, stored: StoredImage, pixels: Callable[[Box], Pixels]) 
         read=read,
         facts=stored.facts.fitting(len(first.array), stored.orientation),
         notes=first.notes + stored.notes,
+        let_go=stored.let_go,
     )
 
 

@@ -104,9 +104,9 @@ def open_slide(path: Path, memory: int | None = None) -> Iterator[StoredImage]:
     """
     with _opened(path) as slide:
         grid = _grid(slide)
-        raw, notes = in_chunks(grid, partial(_load, slide), memory)
+        raw, notes, let_go = in_chunks(grid, partial(_load, slide), memory)
         read = None if raw is None else (lambda box: _pixels(raw(box)))
-        yield StoredImage(slide.size, grid.nbytes, read, facts=slide.facts, notes=notes)
+        yield StoredImage(slide.size, grid.nbytes, read, facts=slide.facts, notes=notes, let_go=let_go)
 
 
 def _grid(slide: _Slide) -> Grid:

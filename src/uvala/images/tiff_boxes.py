@@ -17,7 +17,7 @@ import tifffile
 
 from uvala.arrays import Box, ImageArray, Size
 from uvala.images.boxes import StoredImage
-from uvala.images.chunks import Grid, Piece, Raw, in_chunks
+from uvala.images.chunks import Grid, Piece, Raw, Reading, in_chunks
 from uvala.images.pixels import Pixels
 from uvala.images.tiff import (
     Index,
@@ -46,7 +46,7 @@ def open_tiff(path: Path, page: int | None, memory: int | None = None) -> Iterat
         index, shape = selected(series, axes, page), series.get_shape(squeeze=False)
         size = Size(*(shape[axis] for axis in axes.plane))
         samples = math.prod(shape[axis] for axis, at in enumerate(index) if isinstance(at, slice))
-        raw, notes = _raw(series, axes, index, size, memory)
+        raw, notes, let_go = _reading(series, axes, index, size, memory)
         yield StoredImage(
             size=size,
             nbytes=samples * series.dtype.itemsize,
@@ -54,6 +54,7 @@ def open_tiff(path: Path, page: int | None, memory: int | None = None) -> Iterat
             orientation=orientation_of(series.keyframe),
             facts=facts_of(series),
             notes=notes,
+            let_go=let_go,
         )
 
 
@@ -61,20 +62,20 @@ def _meant(raw: Raw, keyframe: tifffile.TiffPage, together: int) -> Callable[[Bo
     return lambda box: pixels_of(keyframe, raw(box), together)
 
 
-def _raw(
+def _reading(
     series: tifffile.TiffPageSeries, axes: TiffAxes, index: Index, size: Size, memory: int | None
-) -> tuple[Raw | None, tuple[str, ...]]:
-    """What reads the samples [C, h, w] of a box, or None, and what to know of it."""
+) -> Reading:
+    """What reads the samples [C, h, w] of a box."""
     if series.dataoffset is not None:
-        return lambda box: read_series(series, axes, index, box), ()
+        return Reading(lambda box: read_series(series, axes, index, box))
     pages, depth, _ = pages_at(series, index)
     keyframe = series.keyframe
     planar = keyframe.imagedepth == 1 and min(axes.plane) >= depth
     alike = all((page.chunks, page.chunked) == (keyframe.chunks, keyframe.chunked) for page in pages)
     if not planar or not alike or Size(keyframe.imagelength, keyframe.imagewidth) != size:
-        return None, ()
+        return Reading(None)
     if all(_in_one_piece(page) for page in pages):
-        return lambda box: np.concatenate([_mapped(page, keyframe, box) for page in pages]), ()
+        return Reading(lambda box: np.concatenate([_mapped(page, keyframe, box) for page in pages]))
     segments = _Segments(pages, keyframe)
     return in_chunks(segments.grid, segments.load, memory)
 

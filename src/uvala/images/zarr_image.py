@@ -90,9 +90,9 @@ def open_zarr(path: Path, memory: int | None = None) -> StoredImage:
     ValueError, or what zarr raises, if it is damaged.
     """
     level = _level(path)
-    raw, notes = in_chunks(level.grid, level.read, memory)
+    raw, notes, let_go = in_chunks(level.grid, level.read, memory)
     read = None if raw is None else (lambda box: _pixels(raw(box)))
-    return StoredImage(level.size, level.array.nbytes, read, facts=level.facts, notes=notes)
+    return StoredImage(level.size, level.array.nbytes, read, facts=level.facts, notes=notes, let_go=let_go)
 
 
 def _pixels(array: ImageArray) -> Pixels:

@@ -252,8 +252,8 @@ def _require_room(box: Box, config: ObjectConfig) -> None:
             found=f"pixels above the threshold {config.threshold:g} that hang together over "
             f"{Size(box.height, box.width)} pixels: to separate them takes {needed / 1e9:.1f} GB",
             expected=f"what fits into the free memory of {free / 1e9:.1f} GB",
-            fix="raise `threshold` in the objects' settings, or take the method 'components', which leaves "
-            "them one object",
+            fix="raise objects.threshold (--set), or take objects.method=components, which leaves them one "
+            "object; where other images of the folder are done already, with another --out",
         )
 
 

@@ -36,23 +36,32 @@ class CocoLines:
         self.lines = folder / ".coco.jsonl"
         self.begun = resume
 
-    def add(self, category: str, image: CocoImage) -> None:
-        """Take the objects of an image; category: what they are called."""
+    def add(self, category: str, result: str, image: CocoImage) -> None:
+        """Take the objects of an image. category: what they are called; result: as of `adding`."""
         annotations = annotations_of(image.labels, image.scores)
-        with self.adding(category, image.file_name, Size(*image.labels.shape)) as annotate:
+        size = Size(*image.labels.shape)
+        with self.adding(category, result, image.file_name, size) as annotate:
             for each in annotations:
                 annotate(_text(each))
 
     @contextmanager
-    def adding(self, category: str, file_name: str, size: Size) -> Iterator[Callable[[str], object]]:
+    def adding(
+        self, category: str, result: str, file_name: str, size: Size
+    ) -> Iterator[Callable[[str], object]]:
         """Takes the objects of an image one by one: annotations as JSON, without ids.
 
-        They count if the block ends well. StorageError if they cannot be kept.
+        result: what the files of the image are called, by which it is known; two images may have one
+        file_name. They count if the block ends well. StorageError if they cannot be kept.
         """
         self._begin()
         with storage_errors(self.lines), self.lines.open("a+b") as stream:
             _end_torn_line(stream)
-            image = {"file_name": file_name, "height": size.height, "width": size.width}
+            image = {
+                "result": result,
+                "file_name": file_name,
+                "height": size.height,
+                "width": size.width,
+            }
             stream.write(_first_line(image, [{"id": 1, "name": category}]))
             yield lambda annotation: stream.write(annotation.encode() + b"\n")
             stream.write(_END)
@@ -124,8 +133,8 @@ def _complete(lines: IO[bytes]) -> list[_Image]:
             except ValueError:  # cut off by a kill; its image is done again
                 image = None
         elif line == _END and image:
-            found.pop(image.image["file_name"], None)
-            found[image.image["file_name"]] = image
+            found.pop(image.image["result"], None)
+            found[image.image["result"]] = image
     return list(found.values())
 
 
@@ -152,7 +161,8 @@ def _collected_again(written: IO[bytes]) -> Iterator[bytes]:
     owner, some = next(objects, (None, iter(())))
     for image in every:
         number = image.pop("id")
-        yield _first_line(image, categories)
+        # KeyError of a file that others wrote
+        yield _first_line({"result": image.pop("result"), **image}, categories)
         if owner == number:
             for each in some:
                 del each["id"]

@@ -1,7 +1,7 @@
 """A run and an image make a prediction."""
 
 import json
-from collections.abc import Collection, Generator, Sequence, Sized
+from collections.abc import Collection, Generator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import blake2b, file_digest
@@ -21,6 +21,7 @@ from uvala.images.lazy import LazyImage
 from uvala.images.write import write_probabilities, write_rgb
 from uvala.instances.config import ObjectConfig
 from uvala.instances.decode import Maps, find_objects
+from uvala.prediction.adjust import adjusted
 from uvala.prediction.blended import Blended
 from uvala.prediction.ensemble import (
     Member,
@@ -35,6 +36,7 @@ from uvala.prediction.uncertainty import disagreement_of, entropy_of
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder, pick_device
 from uvala.runs.inference import Outputs, output_blocks, predict_outputs
+from uvala.tiling.config import TileConfig
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import views_of
 
@@ -45,6 +47,7 @@ __all__ = [
     "as_channels_first",
     "prediction_of",
     "require_channels",
+    "use_of",
     "uses_learnt_maps",
 ]
 
@@ -149,6 +152,11 @@ class ImagePredictor(Protocol):
         ...
 
     @property
+    def deciding_tiles(self) -> list[TileConfig]:
+        """How images are cut, where the numbers depend on that; none where tiles are exact."""
+        ...
+
+    @property
     def votes(self) -> int:
         """How many views and networks are averaged."""
         ...
@@ -184,9 +192,10 @@ class Predictor:
 
     run: or several runs, whose networks are averaged; the first one's card then says how masks are spelt and
     how objects are found. test_time: which views of an image are averaged; None: those that the run's card
-    names. backend, memory: as of `Execution`.
+    names. settings: other tiles and other ways to find objects than the cards say, as of `adjusted`. backend,
+    memory: as of `Execution`.
 
-    RunError if runs are not alike.
+    RunError if runs are not alike, ConfigError for settings that cannot be.
     """
 
     def __init__(
@@ -195,18 +204,23 @@ class Predictor:
         device: str = "auto",
         *,
         test_time: TestTimeConfig | None = None,
+        settings: Mapping[str, Any] | None = None,
         backend: str = "torch",
         memory: int | None = None,
     ) -> None:
         self.runs = (run,) if isinstance(run, RunFolder) else tuple(run)
         require_alike(self.runs)
         views = {} if test_time is None else {"test_time": test_time}
-        self.card = self.runs[0].card.model_copy(update=views)
+        self.card = adjusted(self.runs[0].card, settings or {}).model_copy(update=views)
         self.device = pick_device(device)
         self.execution = Execution(self.device, backend, memory)
         self.blended = Blended()
         members = [member for each in self.runs for member in load_members(each, self.device)]
-        self.members = [each._replace(card=each.card.model_copy(update=views)) for each in members]
+        # how objects are found is the first card's to say
+        cut = {path: value for path, value in (settings or {}).items() if path.startswith("tiles.")}
+        self.members = [
+            each._replace(card=adjusted(each.card, cut).model_copy(update=views)) for each in members
+        ]
         # what cannot be is refused before the first image
         self.execution.require_usable(self.members)
         if memory is not None:
@@ -216,9 +230,14 @@ class Predictor:
     def identity(self) -> str:
         """A hash of the weights, and of what the cards say of their use."""
         weights = [_digest(each.weights_path) for run in self.runs for each in member_runs(run)]
-        cards = [_use_of(member.card) for member in (Member(self.members[0].model, self.card), *self.used)]
+        cards = [use_of(member.card) for member in (Member(self.members[0].model, self.card), *self.used)]
         said = json.dumps([weights, cards], sort_keys=True)
         return blake2b(said.encode(), digest_size=16).hexdigest()
+
+    @property
+    def deciding_tiles(self) -> list[TileConfig]:
+        """How images are cut, where the numbers depend on that; none where tiles are exact."""
+        return self.execution.deciding_tiles(self.used)
 
     @property
     def backends(self) -> list[str]:
@@ -356,9 +375,9 @@ def as_channels_first(array: ArrayLike) -> ImageArray:
     return values[None] if values.ndim == 2 else np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 
-def _use_of(card: Card) -> dict[str, Any]:
-    """What of a card decides the numbers of a prediction; how it is cut into tiles does not."""
-    used = {"network", "encoding", "normalisation", "test_time", "temperature", "objects", "data"}
+def use_of(card: Card) -> dict[str, Any]:
+    """What of a card decides the numbers of a network, besides `deciding_tiles`."""
+    used = {"network", "encoding", "normalisation", "test_time", "temperature", "data"}
     return card.model_dump(mode="json", include={name: True for name in used} | {"data": {"channels"}})
 
 

@@ -13,10 +13,8 @@ from uvala.arrays import Size
 from uvala.errors import ConfigError
 from uvala.machine import LARGE_IMAGES, LOADED, shares
 from uvala.prediction.ensemble import Member
-from uvala.runs.inference import activation
 from uvala.tiling.config import TileConfig
 from uvala.tiling.shelf import Scratch
-from uvala.tiling.tta import views_of
 
 __all__ = ["Cutting", "Execution", "cutting_of", "parse_memory"]
 
@@ -138,6 +136,13 @@ class Execution:
             exact=all(map(self.exact, members)),
         )
 
+    def deciding_tiles(self, members: Sequence[Member]) -> list[TileConfig]:
+        """How images are cut for members whose numbers depend on that; none where tiles are exact."""
+        if all(map(self.exact, members)):
+            return []
+        # those of large images follow from the cards where there is no ceiling
+        return [*map(self.tiles, members), *(self._alike(members) if self.memory else ())]
+
     def scratch(self, folder: Path | None, networks: int = 1) -> Scratch | None:
         """Where each of so many networks puts what it has no room for in memory; None without a folder."""
         from uvala.tiling.memory import room_for_sums
@@ -177,7 +182,7 @@ class Execution:
         if network.halo is None or tiles.mode == "blended":
             return False
         if key not in self._statistics:
-            from uvala.models.facts import count_statistics  # only large images ask
+            from uvala.models.facts import count_statistics  # its import takes time
 
             self._statistics[key] = count_statistics(member.model, network.in_channels)
         return self._statistics[key] <= tiles.statistics
@@ -195,21 +200,9 @@ class Execution:
     def _fitting(self, member: Member, memory: int, *, large: bool, networks: int) -> TileConfig:
         from uvala.tiling.memory import tile_within
 
-        card = member.card
+        use, channels = member.on(self.device).in_tiles(), member.card.network.in_channels
         try:
-            return tile_within(
-                member.model,
-                card.network.in_channels,
-                card.tiles,
-                _for_networks(memory),
-                halo=card.network.halo,
-                multiple=card.network.multiple,
-                activate=activation(card.network.objects, card.temperature),
-                views=len(views_of(card.test_time)),
-                networks=networks,
-                large=large,
-                device=self.device,
-            )
+            return tile_within(use, channels, _for_networks(memory), networks=networks, large=large)
         except ConfigError as error:
             raise ConfigError(
                 found=f"{memory / 1e6:,.0f} MB to predict in, which leave {error.found}",

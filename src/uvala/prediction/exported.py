@@ -1,6 +1,7 @@
 """An exported file and an image make a prediction, as a run folder does."""
 
-from collections.abc import Callable, Collection, Generator
+import json
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,17 +18,21 @@ from uvala.arrays import Box, ImageArray, Size
 from uvala.data.dataset import convert_channels
 from uvala.data.normalise import scale_of
 from uvala.images.lazy import LazyImage
+from uvala.prediction.adjust import adjusted
 from uvala.prediction.blended import Blended
-from uvala.prediction.engine import Prediction, prediction_of, require_channels
+from uvala.prediction.engine import Prediction, prediction_of, require_channels, use_of
 from uvala.prediction.execution import Cutting, cutting_of
 from uvala.prediction.file_card import MASK, FileCard
 from uvala.prediction.file_kinds import SUFFIXES
 from uvala.prediction.session import Session, open_session
 from uvala.runs.inference import Outputs, parted, with_entropy
+from uvala.tiling.ahead import Reader
+from uvala.tiling.config import TileConfig
 from uvala.tiling.run import predict_blocks, predict_from_reader
 from uvala.tiling.shelf import Scratch
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import views_of
+from uvala.tiling.use import TiledUse
 
 __all__ = ["ExportedPredictor"]
 
@@ -36,9 +41,9 @@ class ExportedPredictor:
     """A file of `uvala export`, opened once, for any number of images: a `prediction.engine.ImagePredictor`.
 
     file: .onnx or .xml, or what `open_session` made of it. test_time: which views of an image are averaged;
-    None: those that its card names. Large images are cut into tiles that give the numbers of the whole, where
-    the network is such that the file alone can do it; otherwise overlapping tiles are blended. RunError,
-    BackendError as of `open_session`.
+    None: those that its card names. settings: as of `adjusted`. Large images are cut into tiles that give the
+    numbers of the whole, where the network is such that the file alone can do it; otherwise overlapping tiles
+    are blended. RunError, BackendError as of `open_session`; ConfigError for settings that cannot be.
     """
 
     def __init__(
@@ -46,23 +51,30 @@ class ExportedPredictor:
         file: str | Path | Session,
         *,
         test_time: TestTimeConfig | None = None,
+        settings: Mapping[str, Any] | None = None,
         threads: int | None = None,
     ) -> None:
         self.session = file if isinstance(file, Session) else open_session(file, threads=threads)
         views = {} if test_time is None else {"test_time": test_time}
-        self.card = self.session.card.card.model_copy(update=views)
+        self.card = adjusted(self.session.card.card, settings or {}).model_copy(update=views)
         self.blended = Blended()
 
     @cached_property
     def identity(self) -> str:
         """A hash of the file and of how it is used."""
-        total = blake2b(self.card.test_time.model_dump_json().encode(), digest_size=16)
+        total = blake2b(json.dumps(use_of(self.card), sort_keys=True).encode(), digest_size=16)
         path = self.session.path
         # OpenVINO keeps the weights in a file beside
         weights = [path.with_suffix(".bin")] if path.suffix.lower() == SUFFIXES["openvino"] else []
         for each in (path, *weights):
             total.update(blake2b(each.read_bytes()).digest())
         return total.hexdigest()
+
+    @property
+    def deciding_tiles(self) -> list[TileConfig]:
+        """How images are cut, where the numbers depend on that; none where tiles are exact."""
+        exact = self.session.card.halo is not None and self.card.tiles.mode == "exact"
+        return [] if exact else [self.card.tiles]
 
     @property
     def votes(self) -> int:
@@ -78,11 +90,10 @@ class ExportedPredictor:
 
         spread: whether it shall know what views do not agree on.
         """
-        card = self.card
         converted = self._converted(image)
-        asked = self._asked(converted, Size(*image.shape[1:]), lambda box: converted[:, *box.slices], spread)
-        outputs = parted(predict_from_reader(**asked), card.network.objects, spread)
-        return prediction_of(image, outputs, card)
+        read = _as_floats(lambda box: converted[:, *box.slices])
+        maps = predict_from_reader(self._in_tiles(converted, spread), read, Size(*image.shape[1:]))
+        return prediction_of(image, parted(maps, self.card.network.objects, spread), self.card)
 
     def outputs_in_blocks(
         self,
@@ -101,9 +112,10 @@ class ExportedPredictor:
         wanted = replace(
             image, channels=self.card.network.in_channels, read=self._converted_boxes(image), whole=None
         )
-        asked = self._asked(wanted, image.size, wanted.read, spread)
+        use, read = self._in_tiles(wanted, spread), _as_floats(wanted.read)
         room = None if scratch is None else Scratch(scratch)
-        with closing(predict_blocks(**asked, grid=grid, finished=finished, scratch=room)) as blocks:
+        blocks = predict_blocks(use, read, image.size, grid=grid, finished=finished, scratch=room)
+        with closing(blocks):
             for box, maps in blocks:
                 yield box, parted(maps, self.card.network.objects, spread)
 
@@ -115,28 +127,28 @@ class ExportedPredictor:
         """The image with the channels that the network wants; ShapeError if it cannot have them."""
         return require_channels(convert_channels(image, self.card.data.channels), self.card)
 
-    def _asked(
-        self, image: ImageArray | LazyImage, size: Size, read: Callable[[Box], ImageArray], spread: bool
-    ) -> dict[str, Any]:
-        """What `tiling.run` is asked."""
+    def _in_tiles(self, image: ImageArray | LazyImage, spread: bool) -> TiledUse:
+        """The file as `tiling` is to use it on this image."""
         card, facts = self.card, self.session.card
         levels = None
         if facts.levels:
             scale = scale_of(image, card.normalisation)
             levels = np.stack([scale.low, scale.high], axis=-1).astype(np.float32)[None]
-        network = _FileNetwork(self.session, levels)
-        return {
-            "model": network,
-            "read": lambda box: torch.from_numpy(np.array(read(box), np.float32)),
-            "size": size,
-            "halo": facts.halo,
-            "multiple": facts.multiple,
-            "tiles": card.tiles,
-            "device": torch.device("cpu"),
-            "activate": with_entropy(_as_they_are, card.network.num_classes) if spread else _as_they_are,
-            "test_time": card.test_time,
-            "on_blended": partial(self.blended.hear, card),
-        }
+        return TiledUse(
+            _FileNetwork(self.session, levels),
+            device=torch.device("cpu"),
+            halo=facts.halo,
+            multiple=facts.multiple,
+            tiles=card.tiles,
+            activate=with_entropy(_as_they_are, card.network.num_classes) if spread else _as_they_are,
+            test_time=card.test_time,
+            on_blended=partial(self.blended.hear, card),
+        )
+
+
+def _as_floats(read: Callable[[Box], ImageArray]) -> Reader:
+    """The same boxes as `read`, as the file takes them."""
+    return lambda box: torch.from_numpy(np.array(read(box), np.float32))
 
 
 class _FileNetwork(nn.Module):

@@ -74,7 +74,12 @@ def predict_files(
 
 def settings_of(predictor: ImagePredictor, wanted: Wanted) -> dict[str, Any]:
     """All that decides what the files of a folder of predictions hold, for its record."""
-    return {"model": predictor.identity, **wanted.model_dump(mode="json")}
+    return {
+        "model": predictor.identity,
+        "tiles": [each.model_dump(mode="json") for each in predictor.deciding_tiles],
+        "decoding": predictor.card.objects.settings.model_dump(mode="json"),
+        **wanted.model_dump(mode="json"),
+    }
 
 
 @dataclass(eq=False)
@@ -169,9 +174,11 @@ class _Work:
         )
         with large.explained(), opened.files as files:
             large.predict(self.watch)
+            # its reader holds what it has decoded, and there may be no room for that twice
             if large.shows_image:
+                image.let_go()
                 opened.files = files.pop_all()
-            else:  # its reader holds what it has decoded, and there may be no room for that twice
+            else:
                 large.image = replace(image, read=_never_again, whole=None)
         # all the room there is: no more than one large image waits while the next is predicted
         return partial(self._written_large, opened, large), max(self.writing.room, 1)

@@ -94,10 +94,11 @@ def _distinct(found: dict[Source, Path], folders: Collection[str]) -> list[tuple
     the same name gets its suffix (a_png, a_tif), and at last a number.
     """
     often = Counter(found.values())
-    clashing = [source.path.resolve().parent for source, target in found.items() if often[target] > 1]
+    # of the folder, not of the file: links to files of one store tell apart what the store does not
+    clashing = [source.path.parent.resolve() for source, target in found.items() if often[target] > 1]
     shared = Path(os.path.commonpath(clashing)) if clashing else Path()
     longer = {
-        source: source.path.resolve().parent.relative_to(shared) / target.name
+        source: source.path.parent.resolve().relative_to(shared) / target.name
         if often[target] > 1
         else target
         for source, target in found.items()

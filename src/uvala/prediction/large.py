@@ -89,8 +89,10 @@ class LargePrediction:
     @cached_property
     def stage(self) -> Stage:
         """What is known so far; begun anew where its numbers would be others."""
-        cutting = self.predictor.cutting(self.image.size)
-        said = [self.predictor.identity, cutting.said, self.wanted.model_dump(mode="json"), self.source]
+        cutting, wanted = self.predictor.cutting(self.image.size), self.wanted.model_dump(mode="json")
+        # of how objects are found only that: the maps in which they are found are layers
+        foreground = self.predictor.card.objects.settings.object_class
+        said = [self.predictor.identity, foreground, cutting.said, wanted, self.source]
         key = blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
         with storage_errors(self.folder):
             self.folder.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ class ObjectFiles:
             )
             write_map(self.folder / target, "tiff", numbers, facts or PixelFacts())
         if _DESCRIBED.intersection(self.kinds):
-            self._describe(self.folder / target, file_name, prediction, facts)
+            self._describe(target, file_name, prediction, facts)
         return int(np.count_nonzero(np.bincount(labels.ravel(), minlength=1)[1:]))
 
     def write_large(self, target: Path, file_name: str, large: LargePrediction) -> int:
@@ -100,7 +100,9 @@ class ObjectFiles:
         spacing, unit = self._spacing(image.facts)
         class_name = card.encoding.names[card.objects.settings.object_class]
         collecting: AbstractContextManager[Callable[[str], object] | None] = (
-            self._coco.adding(class_name, file_name, image.size) if self._coco else nullcontext()
+            self._coco.adding(class_name, target.as_posix(), file_name, image.size)
+            if self._coco
+            else nullcontext()
         )
         with collecting as annotate:
             return write_large_objects(
@@ -120,8 +122,10 @@ class ObjectFiles:
         if self._coco:
             self._coco.finish()
 
-    def _describe(self, path: Path, file_name: str, prediction: Prediction, facts: PixelFacts | None) -> None:
-        labels = prediction.objects
+    def _describe(
+        self, target: Path, file_name: str, prediction: Prediction, facts: PixelFacts | None
+    ) -> None:
+        labels, path = prediction.objects, self.folder / target
         class_name = prediction.encoding.names[prediction.decoding.object_class]
         spacing, unit = self._spacing(facts)
         columns = measure_objects(
@@ -133,7 +137,7 @@ class ObjectFiles:
             collection = to_geojson(labels, class_name=class_name, measurements=columns)
             write_text(path.with_name(f"{path.name}.geojson"), as_json(collection))
         if self._coco:
-            self._coco.add(class_name, CocoImage(file_name, labels, columns["score"]))
+            self._coco.add(class_name, target.as_posix(), CocoImage(file_name, labels, columns["score"]))
 
     def _spacing(self, facts: PixelFacts | None) -> tuple[tuple[float, float], str]:
         """The size of a pixel, and its unit."""

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +21,8 @@ State = Mapping[str, Any]
 """By what an image is known again, as of `state_of`."""
 
 _END = 2**20  # bytes at either end of a file that tell it from another one as long and as old
-_OPTIONS = {"overlays": "overlay"}  # settings that the command line calls otherwise
+# settings that the command line calls otherwise
+_OPTIONS = {"overlays": "overlay", "tiles": "memory or --set tiles", "decoding": "set objects"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Record:
     def begin(cls, folder: Path, settings: Mapping[str, Any], *, resume: bool) -> Self:
         """The record of a new folder; with `resume` that of what is there, if it was made alike.
 
-        settings: all that decides what is written. StorageError if the folder is taken, or holds something
+        settings: all that decides what is written. As long as no image is done, objects may be found
+        otherwise than when the folder was begun. StorageError if the folder is taken, or holds something
         else.
         """
         path = folder / NAME
@@ -76,12 +78,15 @@ class Record:
                 fix="choose another --out, or go on with these by --resume",
             )
         lines = _read(path)
-        if not lines:  # killed while it began
-            record = cls(folder, {})
-            record._append(dict(settings))
-            return record
-        _require_same(folder, lines[0], json.loads(json.dumps(dict(settings))))
-        return cls(folder, {line["result"]: line for line in lines[1:] if "mask" in line})
+        before, now = _settings_in(lines), json.loads(json.dumps(dict(settings)))
+        record = cls(folder, {line["result"]: line for line in lines if "mask" in line})
+        # what is kept of an image that is not done is what objects are found in, not the objects
+        free = {} if record.done else {"decoding": before.get("decoding")}
+        if before:  # else it was killed while it began
+            _require_same(folder, before, now | free)
+        if before != now:
+            record._append(now)
+        return record
 
     def result(self, source: Source, target: Path) -> Output | None:
         """What was done of an image, if that was all, and the image is as it was; None otherwise.
@@ -132,8 +137,7 @@ class Record:
 def settings_in(folder: Path) -> dict[str, Any]:
     """What the predictions in a folder were begun with; nothing if there are none."""
     path = folder / NAME
-    lines = _read(path) if path.is_file() else []
-    return lines[0] if lines else {}
+    return _settings_in(_read(path)) if path.is_file() else {}
 
 
 def state_of(path: Path) -> dict[str, Any]:
@@ -150,10 +154,10 @@ def _is_about(line: Mapping[str, Any], source: Source) -> bool:
     """Whether a line tells of an image as it is now."""
     if any(line.get(key) != value for key, value in _size_and_age(source.path).items()):
         return False
-    if line["source"] == _name(source):
-        return True
-    # moved, or another: images of one size may be copied or unpacked within the same tick of the clock
-    return line.get("ends") is not None and line["ends"] == _ends_of(source.path)
+    if line.get("ends") is None:  # a folder
+        return bool(line["source"] == _name(source))
+    # images of one size may be unpacked or copied with the same age, to the place of another, too
+    return bool(line["ends"] == _ends_of(source.path))
 
 
 def _size_and_age(path: Path) -> dict[str, Any]:
@@ -203,6 +207,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def _settings_in(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last settings: before an image is done, others may take their place."""
+    return next((line for line in reversed(lines) if "result" not in line), {})
+
+
 def _require_same(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     keys = [key for key in {**found, **asked} if found.get(key) != asked.get(key)]
     if not keys:
@@ -213,6 +222,8 @@ def _require_same(folder: Path, found: Mapping[str, Any], asked: Mapping[str, An
         options = " and another ".join(f"--{_OPTIONS.get(key, key)}" for key in keys)
         words = f"predictions that were begun with another {options}"
         fix = "give the options that they were begun with"
+        if "device" in keys:
+            fix += f" (--device {found.get('device')})"
         if keys == ["backend"]:
             fix = "give --backend auto, which takes the one that they were begun with"
     raise StorageError(

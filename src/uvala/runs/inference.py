@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +15,14 @@ from uvala.data.normalisation import Normalisation
 from uvala.data.normalise import normalise, scale_of
 from uvala.images.lazy import LazyImage
 from uvala.runs.card import NetworkCard
+from uvala.tiling.ahead import Reader
 from uvala.tiling.config import TileConfig
 from uvala.tiling.network import Activation, class_probabilities
 from uvala.tiling.run import predict_blocks, predict_from_reader
 from uvala.tiling.seams import Blend
 from uvala.tiling.shelf import Scratch
 from uvala.tiling.test_time_config import TestTimeConfig
+from uvala.tiling.use import TiledUse
 
 __all__ = ["Outputs", "Use", "activation", "output_blocks", "parted", "predict_outputs", "with_entropy"]
 
@@ -69,6 +70,23 @@ class Use:
     temperature: float = 1.0
     test_time: TestTimeConfig | None = None
 
+    def in_tiles(
+        self, *, spread: bool = False, on_blended: Callable[[Blend], object] | None = None
+    ) -> TiledUse:
+        """What `tiling` is to know of it; spread, on_blended: as of `predict_outputs`."""
+        network = self.network
+        activate = activation(network.objects, self.temperature)
+        return TiledUse(
+            self.model,
+            device=self.device,
+            halo=network.halo,
+            multiple=network.multiple,
+            tiles=self.tiles,
+            activate=with_entropy(activate, network.num_classes) if spread else activate,
+            test_time=self.test_time,
+            on_blended=on_blended,
+        )
+
 
 def predict_outputs(
     use: Use,
@@ -82,7 +100,8 @@ def predict_outputs(
     spread: whether the entropy of each view is asked for, too. on_blended: hears that its tiles are not
     exact. The image is normalised tile by tile, so that one on disk may be larger than the memory.
     """
-    maps = predict_from_reader(**_asked(use, image, spread), on_blended=on_blended)
+    read, size = _normalised(image, use.normalisation)
+    maps = predict_from_reader(use.in_tiles(spread=spread, on_blended=on_blended), read, size)
     return parted(maps, use.network.objects, spread)
 
 
@@ -101,34 +120,24 @@ def output_blocks(
     finished: areas that need not come again. scratch: for what blended tiles have no room for in memory. The
     result as a whole is never held. To be closed where it is left early: nothing reads the image then.
     """
-    asked = _asked(use, image, spread)
-    blocks = predict_blocks(**asked, grid=grid, finished=finished, on_blended=on_blended, scratch=scratch)
+    read, size = _normalised(image, use.normalisation)
+    in_tiles = use.in_tiles(spread=spread, on_blended=on_blended)
+    blocks = predict_blocks(in_tiles, read, size, grid=grid, finished=finished, scratch=scratch)
     with closing(blocks):
         for box, maps in blocks:
             yield box, parted(maps, use.network.objects, spread)
 
 
-def _asked(use: Use, image: ImageArray | LazyImage, spread: bool) -> dict[str, Any]:
-    """What `tiling.run` is asked."""
-    scale = scale_of(image, use.normalisation)
+def _normalised(image: ImageArray | LazyImage, normalisation: Normalisation) -> tuple[Reader, Size]:
+    """What reads an image as the network wants it, and its size."""
+    scale = scale_of(image, normalisation)
     size = image.size if isinstance(image, LazyImage) else Size(*image.shape[-2:])
 
     def read(box: Box) -> Tensor:
         part = image.read(box) if isinstance(image, LazyImage) else image[:, *box.slices]
         return torch.from_numpy(normalise(part, scale))
 
-    activate = activation(use.network.objects, use.temperature)
-    return {
-        "model": use.model,
-        "read": read,
-        "size": size,
-        "halo": use.network.halo,
-        "multiple": use.network.multiple,
-        "tiles": use.tiles,
-        "device": use.device,
-        "activate": with_entropy(activate, use.network.num_classes) if spread else activate,
-        "test_time": use.test_time,
-    }
+    return read, size
 
 
 def parted(maps: Tensor, objects: str, spread: bool) -> Outputs:

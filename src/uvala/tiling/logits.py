@@ -8,14 +8,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from uvala.arrays import Size
 from uvala.config import build
 from uvala.errors import ConfigError, ShapeError
 from uvala.models.catalog import recipe_of
 from uvala.models.facts import measure
 from uvala.tiling.config import TileConfig
-from uvala.tiling.run import predict_from_reader, probabilities_whole
+from uvala.tiling.run import predict_probabilities, probabilities_whole
 from uvala.tiling.seams import Blend
+from uvala.tiling.use import TiledUse
 
 __all__ = ["logits_in_tiles", "predict_logits"]
 
@@ -47,17 +47,16 @@ def logits_in_tiles(model: nn.Module, image: ArrayLike | Tensor, tiles: TileConf
     pixels, device = _as_network_wants(model, image)
     _require_multiple(model)
     facts = measure(model, len(pixels))
-    return predict_from_reader(
+    use = TiledUse(
         model,
-        lambda box: pixels[:, *box.slices],
-        Size(*pixels.shape[-2:]),
+        device=device,
         halo=facts.halo,
         multiple=facts.multiple,
         tiles=tiles,
-        device=device,
         activate=_as_they_are,
         on_blended=_say_so if tiles.mode == "exact" else None,
     )
+    return predict_probabilities(use, pixels)
 
 
 def _say_so(blend: Blend) -> None:

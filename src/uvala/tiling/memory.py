@@ -25,7 +25,8 @@ from uvala.tiling.config import SMALLEST_TILE, TileConfig
 from uvala.tiling.geometry import Tile, up
 from uvala.tiling.network import Activation, TiledNetwork, class_probabilities, evaluating
 from uvala.tiling.one_colour import MOST_ANSWERS
-from uvala.tiling.tta import View
+from uvala.tiling.tta import View, views_of
+from uvala.tiling.use import TiledUse
 from uvala.tiling.whole import Moments, NotLocal, survey
 
 __all__ = ["Need", "fit_tiles", "measure_memory", "room_for_sums", "tile_within"]
@@ -41,38 +42,33 @@ _SUMS = 2**27  # bytes of sums in memory: those of 11 million pixels, of two cla
 
 
 def tile_within(
-    model: nn.Module,
-    channels: int,
-    config: TileConfig,
-    memory_bytes: int,
-    *,
-    halo: int | None,
-    multiple: int,
-    activate: Activation = class_probabilities,
-    views: int = 1,
-    networks: int = 1,
-    large: bool = False,
-    device: torch.device | None = None,
+    use: TiledUse, channels: int, memory_bytes: int, *, networks: int = 1, large: bool = False
 ) -> TileConfig:
-    """`config` with the largest tiles, and the largest images in one piece, that stay below a ceiling.
+    """`use.tiles` with the largest tiles, and the largest images in one piece, that stay below a ceiling.
 
-    memory_bytes: for the tiles themselves, what they read and what they give; on top come the weights, the
-    process as it is before, and what the caller keeps of the image. channels: of the image. halo, multiple,
-    activate: as in `predict_blocks`. views: how many are averaged. networks: how many share the ceiling, and
-    take turns. large: for images that are never held as a whole; of blended tiles, sums are then kept in
-    `room_for_sums`, however wide an image is. device: the CPU if none is given.
+    channels: of the image. memory_bytes: for the tiles themselves, what they read and what they give; on top
+    come the weights, the process as it is before, and what the caller keeps of the image. networks: how many
+    share the ceiling, and take turns. large: for images that are never held as a whole; of blended tiles,
+    sums are then kept in `room_for_sums`, however wide an image is.
 
-    A tile is made smaller than `config.size` only where it must be, and then comes alone; the numbers are the
+    A tile is made smaller than `tiles.size` only where it must be, and then comes alone; the numbers are the
     same for any ceiling where tiles are exact. ConfigError if the smallest tile needs more.
     """
-    chosen = halo is None or config.mode == "blended"
-    blended = chosen or count_statistics(model, channels) > config.statistics
-    context = config.overlap // 2 if blended or halo is None else halo
+    tiles, multiple = use.tiles, use.multiple
+    chosen = use.halo is None or tiles.mode == "blended"
+    blended = chosen or count_statistics(use.model, channels) > tiles.statistics
+    context = tiles.overlap // 2 if blended or use.halo is None else use.halo
     need = measure_memory(
-        model, channels, multiple=multiple, told=not blended, activate=activate, views=views, device=device
+        use.model,
+        channels,
+        multiple=multiple,
+        told=not blended,
+        activate=use.activate,
+        views=len(views_of(use.test_time)),
+        device=use.device,
     )
     need, sums = replace(need, networks=networks), room_for_sums(memory_bytes, networks) * (large and blended)
-    return fit_tiles(need, config, memory_bytes, context=context, multiple=multiple, sums=sums)
+    return fit_tiles(need, tiles, memory_bytes, context=context, multiple=multiple, sums=sums)
 
 
 def fit_tiles(

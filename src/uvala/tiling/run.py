@@ -5,7 +5,7 @@ that computes a convolution alike for both shapes. On a CPU it does, for tiles o
 takes another path for layers of up to 20,480 numbers, so that far smaller tiles differ by rounding (1e-7).
 """
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Collection, Generator
 from dataclasses import replace
 from functools import partial
 
@@ -22,8 +22,8 @@ from uvala.tiling.network import Activation, TiledNetwork, class_probabilities, 
 from uvala.tiling.passes import Pass
 from uvala.tiling.seams import Blend, blended_crop
 from uvala.tiling.shelf import Scratch
-from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.tta import read_beyond, views_of
+from uvala.tiling.use import TiledUse
 from uvala.tiling.whole import NotLocal, survey
 
 __all__ = [
@@ -34,79 +34,27 @@ __all__ = [
 ]
 
 
-def predict_probabilities(
-    model: nn.Module,
-    image: Tensor,
-    *,
-    halo: int | None,
-    multiple: int,
-    tiles: TileConfig,
-    device: torch.device,
-    activate: Activation = class_probabilities,
-    test_time: TestTimeConfig | None = None,
-    on_smaller_tiles: Callable[[TileConfig], None] | None = None,
-    on_blended: Callable[[Blend], object] | None = None,
-) -> Tensor:
+def predict_probabilities(use: TiledUse, image: Tensor) -> Tensor:
     """The softmax probabilities of an image, float32 [K, H, W] on the CPU, each in 0 to 1.
 
-    image: float [C, H, W], normalised, on any device; H and W from 1. model: on `device`, gives logits
-    [B, K, H, W], or [B, 1, H, W] for a sigmoid; it runs in eval mode and gets its modes back.
-    halo, multiple: as `models.facts.measure` finds them. activate: instead of the softmax, and what it gives
-    of a pixel is then K. test_time: mirrored and turned views whose outputs are averaged.
+    image: float [C, H, W], normalised, on any device; H and W from 1.
 
-    With a finite halo the result does not depend on `tiles`: a network whose interpolations depend on the
+    With a finite halo the result does not depend on `use.tiles`: a network whose interpolations depend on the
     size of the image, or that takes statistics of the whole of it, is told of them (see `whole`). Without a
     halo (None), or with more than `tiles.statistics` of these, an image above `tiles.whole_below` is an
-    approximation: overlapping tiles, blended, as they are where `tiles.mode` asks for it. `on_blended` then
-    hears so, once. When the device runs out of memory the image is cut smaller and tried again, of which
-    `on_smaller_tiles` hears; blended tiles are so only before the first of them is done.
+    approximation: overlapping tiles, blended, as they are where `tiles.mode` asks for it. `use.on_blended`
+    then hears so, once. When the device runs out of memory the image is cut smaller and tried again, of which
+    `use.on_smaller_tiles` hears; blended tiles are so only before the first of them is done.
 
     Raises UvalaError if even the smallest tile does not fit.
     """
-    return predict_from_reader(
-        model,
-        lambda box: image[:, *box.slices],
-        Size(*image.shape[-2:]),
-        halo=halo,
-        multiple=multiple,
-        tiles=tiles,
-        device=device,
-        activate=activate,
-        test_time=test_time,
-        on_smaller_tiles=on_smaller_tiles,
-        on_blended=on_blended,
-    )
+    return predict_from_reader(use, lambda box: image[:, *box.slices], Size(*image.shape[-2:]))
 
 
-def predict_from_reader(
-    model: nn.Module,
-    read: Reader,
-    size: Size,
-    *,
-    halo: int | None,
-    multiple: int,
-    tiles: TileConfig,
-    device: torch.device,
-    activate: Activation = class_probabilities,
-    test_time: TestTimeConfig | None = None,
-    on_smaller_tiles: Callable[[TileConfig], None] | None = None,
-    on_blended: Callable[[Blend], object] | None = None,
-) -> Tensor:
+def predict_from_reader(use: TiledUse, read: Reader, size: Size) -> Tensor:
     """As `predict_probabilities`, of an image of `size` that is read box by box and never held as a whole."""
     result = torch.empty(0)
-    for box, outputs in predict_blocks(
-        model,
-        read,
-        size,
-        halo=halo,
-        multiple=multiple,
-        tiles=tiles,
-        device=device,
-        activate=activate,
-        test_time=test_time,
-        on_smaller_tiles=on_smaller_tiles,
-        on_blended=on_blended,
-    ):
+    for box, outputs in predict_blocks(use, read, size):
         if not len(result):
             result = torch.empty(len(outputs), *size)
         result[:, *box.slices] = outputs
@@ -114,18 +62,10 @@ def predict_from_reader(
 
 
 def predict_blocks(
-    model: nn.Module,
+    use: TiledUse,
     read: Reader,
     size: Size,
     *,
-    halo: int | None,
-    multiple: int,
-    tiles: TileConfig,
-    device: torch.device,
-    activate: Activation = class_probabilities,
-    test_time: TestTimeConfig | None = None,
-    on_smaller_tiles: Callable[[TileConfig], None] | None = None,
-    on_blended: Callable[[Blend], object] | None = None,
     grid: int = 1,
     finished: Collection[Box] = (),
     scratch: Scratch | None = None,
@@ -136,23 +76,24 @@ def predict_blocks(
     where it is left early: `read`, which a thread calls for the tile after this one, has ended then.
     finished: boxes, of whatever tiles, that came from an earlier call with the same network and image and
     need not come again; of a square of the grid that lies in none of them entirely, all comes. Blended tiles
-    are other numbers with another `tiles`, and `finished` is then of calls with the same. Where these had no
-    room on the device, this one begins with smaller tiles, too.
+    are other numbers with another `use.tiles`, and `finished` is then of calls with the same. Where these had
+    no room on the device, this one begins with smaller tiles, too.
 
     Memory: some tiles; where tiles are blended, sums for a strip as wide as the image and about twice as high
     as a tile, of which `scratch` may limit what is in memory.
     """
-    views = views_of(test_time)
-    frame = size if len(views) == 1 else _extended(size, model, multiple)
+    tiles, views = use.tiles, views_of(use.test_time)
+    frame = size if len(views) == 1 else _extended(size, use)
     read = read if frame == size else read_beyond(read, size)
     chosen = tiles.mode == "blended"
-    network = TiledNetwork(model, device, multiple, None if chosen else halo, activate, views, frame)
+    halo = None if chosen else use.halo
+    network = TiledNetwork(use.model, use.device, use.multiple, halo, use.activate, views, frame)
     why, begun = _CHOSEN if chosen else _NEVER_EXACT, False
-    came = Area(size, grid if grid > 1 else multiple)
+    came = Area(size, grid if grid > 1 else use.multiple)
     for box in finished:
         came.add(box)
     while not came.complete:
-        plan = _plan(frame, tiles, network.halo, multiple, grid)
+        plan = _plan(network, tiles, grid)
         if len(plan) > 1 and network.halo is not None and not network.surveys:
             try:
                 network = _surveyed(network, len(read(Box(0, 0, 1, 1))), tiles)
@@ -162,10 +103,11 @@ def predict_blocks(
         blended = network.halo is None and len(plan) > 1
         this = Pass(network, read, plan, tiles, size, grid, blended, scratch)
         try:
-            with evaluating(model):
+            with evaluating(use.model):
                 for box, outputs in this.parts(came):
-                    if blended and not begun and on_blended is not None:
-                        on_blended(Blend(why, tiles.size, partial(blended_crop, network, read, tiles, size)))
+                    if blended and not begun and use.on_blended is not None:
+                        crop = partial(blended_crop, network, read, tiles, size)
+                        use.on_blended(Blend(why, tiles.size, crop))
                     begun = blended
                     for part in list(came.missing(box)):
                         yield part, _cut_out(outputs, box, part)
@@ -176,18 +118,18 @@ def predict_blocks(
             continue
         except torch.OutOfMemoryError:
             # in the middle of an image, blended tiles of another size would be other numbers
-            least = max(SMALLEST_TILE, multiple)
+            least = max(SMALLEST_TILE, use.multiple)
             smaller = None if begun else _smaller(tiles, least, whole=len(plan) == 1)
         # not inside the except clause: the exception holds the frames, and they hold the tensors
         if smaller is None:
             raise UvalaError(
-                found=f"not enough memory on {device} for a tile of {tiles.size}x{tiles.size} pixels",
+                found=f"not enough memory on {use.device} for a tile of {tiles.size}x{tiles.size} pixels",
                 expected="room for at least one tile",
                 fix="close what else uses the device, or predict with --device cpu",
             )
         tiles = smaller
-        if on_smaller_tiles is not None:
-            on_smaller_tiles(tiles)
+        if use.on_smaller_tiles is not None:
+            use.on_smaller_tiles(tiles)
 
 
 _CHOSEN = "tiles.mode asks for it"
@@ -230,19 +172,20 @@ def probabilities_whole(
     return torch.empty(outputs.shape).copy_(outputs)  # no tensor of the inference mode
 
 
-def _extended(size: Size, model: nn.Module, multiple: int) -> Size:
+def _extended(size: Size, use: TiledUse) -> Size:
     """The size that the network extends an image of `size` to by itself."""
-    multiple, slack = int(getattr(model, "padded_to", multiple)), int(getattr(model, "slack", 0))
+    multiple, slack = int(getattr(use.model, "padded_to", use.multiple)), int(getattr(use.model, "slack", 0))
     return Size(*(length + (lack if (lack := -length % multiple) > slack else 0) for length in size))
 
 
-def _plan(size: Size, tiles: TileConfig, halo: int | None, multiple: int, grid: int) -> list[Tile]:
-    if size.height * size.width <= tiles.whole_below:
-        everything = Box(0, 0, size.height, size.width)
+def _plan(network: TiledNetwork, tiles: TileConfig, grid: int) -> list[Tile]:
+    frame = network.frame
+    if frame.height * frame.width <= tiles.whole_below:
+        everything = Box(0, 0, *frame)
         return [Tile(read=everything, write=everything)]
-    if halo is None:
-        return plan_tiles(size, tiles.size, tiles.overlap // 2, multiple)
-    return plan_tiles(size, tiles.size, halo, multiple, grid)
+    if network.halo is None:
+        return plan_tiles(frame, tiles.size, tiles.overlap // 2, network.multiple)
+    return plan_tiles(frame, tiles.size, network.halo, network.multiple, grid)
 
 
 def _smaller(tiles: TileConfig, least: int, *, whole: bool) -> TileConfig | None:
