@@ -1,4 +1,4 @@
-"""The last lines of a training."""
+"""What a training says on the terminal."""
 
 from pathlib import Path
 
@@ -8,3 +8,19 @@ from uvala.cli.training_view import TrainingView
 def test_the_next_command_can_be_copied_whatever_the_folder_is_called(capsys):
     TrainingView().summary(Path("my runs/<a> & b"))
     assert "uvala predict 'my runs/<a> & b' IMAGES " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_decisions_of_one_reason_stand_together(capsys):
+    up, few = "upright", "few images"
+    with TrainingView() as view:
+        for path, value, reason in (
+            ("augment.rotation", 10.0, up),
+            ("augment.shear", 0.2, up),
+            ("folds", 1, few),
+        ):
+            view({"event": "plan", "path": path, "value": value, "reason": reason})
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.startswith("plan")]
+    assert lines == [
+        "plan     augment.rotation = 10.0, augment.shear = 0.2  upright",
+        "plan     folds = 1  few images",
+    ]

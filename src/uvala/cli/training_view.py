@@ -31,6 +31,8 @@ class TrainingView:
         self.task: TaskID | None = None
         self.score = ""
         self.score_line = ""
+        self.decisions: list[str] = []  # not drawn yet, all for the same reason
+        self.reason = ""
 
     def __enter__(self) -> "TrainingView":
         self.bar.start()
@@ -40,10 +42,13 @@ class TrainingView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._draw_decisions()
         self.bar.stop()
 
     def __call__(self, event: Event) -> None:
-        """Draw one event."""
+        """Draw one event; decisions are drawn together where one reason stands for several."""
+        if event["event"] != "plan" or event["reason"] != self.reason:
+            self._draw_decisions()
         drawer = getattr(self, f"_on_{event['event']}", None)
         if drawer is not None:
             drawer(event)
@@ -101,9 +106,14 @@ class TrainingView:
         value = event["value"]
         if isinstance(value, list | tuple):
             value = ", ".join(f"{each:.4g}" if isinstance(each, float) else str(each) for each in value)
-        console.print(
-            labelled("plan", Text.assemble(f"{event['path']} = {value}  ", (event["reason"], "dim")))
-        )
+        self.decisions.append(f"{event['path']} = {value}")
+        self.reason = event["reason"]
+
+    def _draw_decisions(self) -> None:
+        if self.decisions:
+            decided = ", ".join(self.decisions)
+            console.print(labelled("plan", Text.assemble(f"{decided}  ", (self.reason, "dim"))))
+        self.decisions = []
 
     def _on_step(self, event: Event) -> None:
         left = event.get("seconds_left")

@@ -13,7 +13,8 @@ from uvala.plan.situation import Situation
 __all__ = ["choose_compile", "choose_memory_format", "choose_precision"]
 
 _WORTH = 0.97  # of the time, at most, that another format must take: less than that is noise
-_WORTH_HALF = 0.85  # half precision has eight bits for each number, and must be worth that
+_WORTH_HALF = 0.9  # half precision has eight bits for each number, and must be worth that
+_DISTURBED = 0.8  # above this, a format that should take half of the time met something else at work
 _FORMATS: dict[str, Layout] = {"cpu": "mixed", "cuda": "channels_last"}  # usually the fastest there
 _COMPILING = 60.0  # seconds that torch.compile takes, about
 _COMPILING_SHARE = 0.02  # of the budget, at most
@@ -49,6 +50,9 @@ def choose_precision(choices: Choices, case: Situation, prices: Prices | None) -
     full = cheap_candidate(choices, case)
     half = replace(full, precision="bfloat16")
     seconds, less = (prices.seconds(each, exactly=True) for each in (full, half))
+    if half in prices.measured and less > _DISTURBED * seconds:
+        # without it a training makes half the steps: worth a second look, at both
+        seconds, less = (prices.seconds(each, again=True) for each in (full, half))
     if half in prices.measured and less < _WORTH_HALF * seconds:
         found = f"{1000 * less:.0f} ms for {half.batch} patches, {1000 * seconds:.0f} ms in float32"
         choices.choose(path, "bfloat16", f"this CPU multiplies it in hardware: {found}")
