@@ -34,6 +34,13 @@ def test_time_is_kept_for_every_view_of_an_image(run, monkeypatch):
     assert left[0] - left[1] == pytest.approx(7 * pace * (2 * trained + 2 * tested), rel=0.05, abs=0.02)
 
 
+def test_none_gets_more_than_there_is(run):
+    dataset = read_dataset(run.card.data.path)
+    assert seconds_for_fresh(run, dataset, Clock(60.0, used=45.0)) >= 10  # at the cost of the end
+    assert 0 < seconds_for_fresh(run, dataset, Clock(60.0, used=55.0)) < 5
+    assert seconds_for_fresh(run, dataset, Clock(60.0, used=65.0)) == 0
+
+
 def test_of_folds_every_image_is_predicted_after_the_training(tmp_path):
     """Of 8 images in 2 folds: each decides by its 4 and scores them, and so do both together at the end."""
     dataset = read_dataset(write_discs(tmp_path / "data", count=10))

@@ -9,7 +9,7 @@ import pytest
 
 import uvala
 from drawn import discs, write_discs
-from trainings import train_quickly
+from trainings import QUICK, train_quickly
 from uvala.api.fold_times import (
     folds_of,
     has_begun,
@@ -135,6 +135,10 @@ def stopped(data, tmp_path_factory):
     return train_quickly(data, out, steps=12, folds=FOLDS, listener=stop)
 
 
+class PowerCut(BaseException):
+    """It ends a training between two events, without a word."""
+
+
 class TestStopped:
     def test_the_folds_so_far_can_be_used(self, stopped):
         assert not stopped.card.training.finished
@@ -154,6 +158,30 @@ class TestStopped:
         assert whole.card.training.finished
         assert whole.card.training.steps == 3 * 12
         assert len(uvala.load_run(run.path).predictor.members) == 3
+
+    def test_a_fold_that_begins_after_a_stop_has_used_no_time(self, stopped, tmp_path):
+        """Whoever goes on with it after a power cut would else take it for trained."""
+
+        def cut(event):
+            if (tmp_path / "run/fold-3").exists() and event["event"] == "validation":
+                raise PowerCut
+
+        run = RunFolder(shutil.copytree(stopped.path, tmp_path / "run"))
+        with pytest.raises(PowerCut):
+            uvala.train(run.path, resume=True, listener=cut)
+        third = folds_of(run)[2]
+        assert used_by(third, read_progress(third)) == 0
+        assert third.card.training.machine == stopped.card.training.machine
+
+    def test_a_fold_without_time_does_not_begin(self, stopped, tmp_path):
+        run = RunFolder(shutil.copytree(stopped.path, tmp_path / "run"))
+        with_budget(run, 10.0)  # of which some are used
+        resumed = uvala.train(run.path, resume=True)
+        assert not (run.path / "fold-3").exists()
+        assert is_finished(folds_of(run)[1])
+        assert not resumed.card.training.finished
+        text = f"fold-3 (not begun); uvala train --resume {run.path} --budget +10m goes on"
+        assert any(text in event.get("text", "") for event in read_events(run.log_path))
 
     def test_a_fold_resumes_by_itself(self, stopped, tmp_path):
         shutil.copytree(stopped.path, tmp_path / "run")
@@ -401,4 +429,12 @@ class TestRefused:
     def test_too_little_time_for_each(self, data, tmp_path):
         with pytest.raises(BudgetError, match=r"40 s for 5 folds.*at least 10 s for each"):
             uvala.train(data, out=tmp_path / "run", budget="40s", folds=5)
+        assert not (tmp_path / "run").exists()
+
+    def test_too_little_time_for_each_and_the_end(self, data, tmp_path, monkeypatch):
+        monkeypatch.setattr("uvala.api.fold_times.page_seconds", lambda: 4.0)  # ten seconds for two pages
+        with pytest.raises(BudgetError, match=r"and time to score them together.*--budget \d+s or more"):
+            uvala.train(
+                data, out=tmp_path / "run", budget="55s", folds=5, model="pocket_unet", settings=QUICK
+            )
         assert not (tmp_path / "run").exists()

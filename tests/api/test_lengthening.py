@@ -11,6 +11,7 @@ from uvala.api.lengthening import lengthen, lengthened, refuse_less_than_done, t
 from uvala.errors import BudgetError, ConfigError, RunError, StorageError
 from uvala.log import EventLog, read_events
 from uvala.plan.schema import LengthConfig, Plan
+from uvala.runs.folder import RunFolder
 from uvala.training.checkpoint import read_progress
 from uvala.training.progress import Progress
 
@@ -97,6 +98,38 @@ def test_one_by_more_steps_that_was_cut_off_can_be_gone_on_with(disc_data, tmp_p
     plan = lengthened(run.plan, {"length.steps": 6}, None, used=1)
     lengthen(run, plan, read_progress(run), 1.0, EventLog(None))  # and then the power goes
     assert uvala.train(run.path, resume=True).card.training.steps == 6
+
+
+class TestValidations:
+    """As many as in a fresh training of the new length."""
+
+    @pytest.fixture
+    def run(self, disc_run, tmp_path):
+        """A run in which nobody has said how often it is validated."""
+        path = shutil.copytree(disc_run.path, tmp_path / "run")
+        lines = (path / "log.jsonl").read_text().splitlines(keepends=True)
+        (path / "log.jsonl").write_text("".join(line for line in lines if "validation.rounds" not in line))
+        return RunFolder(path)
+
+    def longer(self, run, **length):
+        plan = run.plan.model_copy(update={"length": LengthConfig(**length)})
+        return lengthen(run, plan, Progress(step=80), 10.0, EventLog(run.log_path)).plan
+
+    @pytest.mark.parametrize(
+        ("length", "rounds"),
+        [({"budget": 60.0}, 8), ({"budget": 600.0}, 20), ({"budget": 36000.0}, 50), ({"steps": 200}, 20)],
+        ids=str,
+    )
+    def test_whatever_it_was(self, run, length, rounds):
+        assert self.longer(run, **length).validation.rounds == rounds
+
+    def test_also_when_it_is_lengthened_again(self, run):
+        self.longer(run, budget=60.0)
+        assert self.longer(RunFolder(run.path), budget=36000.0).validation.rounds == 50
+
+    def test_but_for_a_number_that_somebody_wants(self, disc_run, tmp_path):
+        run = RunFolder(shutil.copytree(disc_run.path, tmp_path / "run"))
+        assert self.longer(run, budget=36000.0).validation.rounds == run.plan.validation.rounds == 4
 
 
 class TestRefused:

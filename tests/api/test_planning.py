@@ -1,10 +1,15 @@
 """A plan without a training, and a training by that plan."""
 
+import time
+
 import pytest
 
 import uvala
 from trainings import QUICK
-from uvala.errors import ConfigError, UnknownNameError
+from uvala.api.preparing import _reading
+from uvala.errors import BudgetError, ConfigError, UnknownNameError
+from uvala.log import EventLog
+from uvala.plan.budget import Clock
 from uvala.plan.schema import read_plan
 
 
@@ -50,6 +55,47 @@ def test_a_length_of_ones_own_replaces_that_of_the_file(planned, disc_data, tmp_
     planned.write(tmp_path / "plan.toml")
     plan = uvala.plan_training(disc_data, plan=tmp_path / "plan.toml", epochs=2).plan
     assert (plan.length.steps, plan.length.epochs) == (None, 2)
+
+
+def test_begins_from_weights_as_a_training_does(disc_run, disc_data):
+    settings = {**QUICK, "length.steps": 6}
+    found = uvala.plan_training(disc_data, start=disc_run.path, device="cpu", settings=settings)
+    assert found.plan.model == disc_run.plan.model
+    assert found.reasons["model.name"] == f"the network of {disc_run.path.name}"
+    assert "a third of" in found.reasons["optimiser.learning_rate"]
+    with pytest.raises(ConfigError, match="with the weights of"):
+        uvala.plan_training(disc_data, start=disc_run.path, model="unet")
+
+
+class FakeClock(Clock):
+    """Two minutes that the test lets pass by hand."""
+
+    def __init__(self):
+        super().__init__(120.0)
+
+    elapsed = 1.0
+
+
+def test_a_budget_that_reading_uses_up_is_refused_with_a_longer_one():
+    clock = FakeClock()
+    progress = _reading(EventLog(None), clock)
+    clock.elapsed = 80.0
+    progress(20, 100)
+    clock.elapsed = 121.0
+    with pytest.raises(BudgetError, match=r"2 min 00 s, .* up with 40 of 100 images.*give 10 min 02 s"):
+        progress(40, 100)
+
+
+def test_a_budget_that_the_start_of_the_program_uses_up_is_not(disc_data):
+    settings = {**QUICK, "model.name": "pocket_unet"}
+    assert uvala.plan_training(disc_data, budget=10, settings=settings, started=time.monotonic() - 10)
+
+
+def test_parts_of_a_batch_that_leave_a_norm_one_value_are_refused(disc_data):
+    settings = {**QUICK, "patches.batch": 3, "optimiser.accumulate": 2, "length.steps": 6}
+    options = {"model.options.width": 4, "model.options.layers": [1, 1, 1, 1]}
+    with pytest.raises(ConfigError, match=r"one patch of 32 pixels at once.*optimiser\.accumulate"):
+        uvala.plan_training(disc_data, model="resnet34_unet", device="cpu", settings={**settings, **options})
 
 
 def test_an_impossible_wish_is_refused(disc_data):

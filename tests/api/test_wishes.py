@@ -91,6 +91,12 @@ class TestPlanFile:
             uvala.train(disc_data, out=tmp_path / "run", plan=tmp_path / "my.toml")
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.parametrize("option", ["num_classes = 2", "in_channels = 1"])
+    def test_that_says_what_follows_from_the_data_is_refused(self, disc_data, tmp_path, option):
+        (tmp_path / "my.toml").write_text(f"[model.options]\n{option}\n")
+        with pytest.raises(ConfigError, match=rf"found model\.options\.{option}.*leave it out"):
+            uvala.train(disc_data, out=tmp_path / "run", plan=tmp_path / "my.toml")
+
     def test_that_is_not_there(self, disc_data, tmp_path):
         with pytest.raises(ConfigError, match=r"found no file .*gone\.toml"):
             uvala.train(disc_data, out=tmp_path / "run", plan=tmp_path / "gone.toml")

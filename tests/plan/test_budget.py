@@ -43,6 +43,13 @@ def test_a_resumed_clock_goes_on_where_it_was():
     assert Clock(100, used=60).remaining == pytest.approx(40, abs=1)
 
 
+def test_what_remains_is_shared_evenly():
+    share = Clock(100, used=60).of_each(4)
+    assert share.remaining == pytest.approx(10, abs=1)
+    assert share.elapsed == pytest.approx(60, abs=1)
+    assert Clock(None).of_each(4).remaining == float("inf")
+
+
 def test_without_a_budget_there_is_no_end():
     assert Clock(None).remaining == float("inf")
 

@@ -32,6 +32,17 @@ class WithoutCompiler(FakeMachine):
         return super().probe(candidate, seconds)
 
 
+class DisturbedOnce(FakeMachine):
+    """A machine that does something else while half precision is looked at for the first time."""
+
+    def probe(self, candidate: Candidate, seconds: float) -> StepCost:
+        cost = super().probe(candidate, seconds)
+        if candidate.precision != "bfloat16" or "disturbed" in vars(self):
+            return cost
+        vars(self)["disturbed"] = True
+        return replace(cost, seconds=2 * cost.seconds)
+
+
 class Data:
     """A drawn data set whose facts may be replaced, so that one drawing stands for many kinds of data."""
 
@@ -313,6 +324,10 @@ class TestLoss:
         assert (plan.loss.cldice_classes, plan.loss.cldice_iterations) == ((0,), 3)
         assert "6 pixels thick" in reasons["loss.cldice_classes"]
 
+    def test_of_thick_ones_it_thins_no_more_than_it_can(self, membranes):
+        plan, _ = membranes.like(thickness=(300.0, 900.0)).plan(**{"loss.cldice": 0.5})
+        assert plan.loss.cldice_iterations == 100
+
     def test_a_class_that_is_not_there_is_refused(self, membranes):
         with pytest.raises(ConfigError, match=r"class 7 in loss\.cldice_classes"):
             membranes.plan(**{"loss.cldice_classes": (0, 7)})
@@ -460,6 +475,10 @@ class TestExecution:
     def test_half_precision_must_be_clearly_faster_on_a_cpu(self, classes, factor, precision):
         fake = replace(TWO_CORES, bfloat16=True, slower=(("bfloat16", factor),))
         assert classes.plan(fake)[0].precision == precision
+
+    def test_a_disturbed_look_at_half_precision_is_not_the_last(self, classes):
+        fake = DisturbedOnce(**vars(replace(TWO_CORES, bfloat16=True, slower=(("bfloat16", 0.5),))))
+        assert classes.plan(fake)[0].precision == "bfloat16"
 
     def test_without_the_hardware_half_precision_is_not_tried(self, classes):
         fake = replace(TWO_CORES, slower=(("bfloat16", 0.5),))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drawn import write_discs
+from drawn import write_cells, write_discs
 from uvala.data.dataset import read_dataset
 from uvala.data.fingerprint import take_fingerprint
 from uvala.plan.evidence import fact_lines
@@ -14,8 +14,16 @@ def facts(tmp_path_factory):
     return take_fingerprint(dataset, dataset.samples)
 
 
-def lines(facts):
-    return dict(fact_lines(facts, ("background", "disc")))
+def lines(facts, numbered=False):
+    return dict(fact_lines(facts, ("background", "disc"), numbered=numbered))
+
+
+def test_tells_what_the_masks_ask_for_and_why(facts, tmp_path):
+    assert lines(facts)["task"].startswith("classes: the masks name classes and not objects")
+    assert lines(facts, numbered=True)["task"] == "objects, which the masks number"
+    cells = read_dataset(write_cells(tmp_path / "cells", count=2))
+    of_cells = lines(take_fingerprint(cells, cells.samples))
+    assert of_cells["task"] == "membranes: 'background', 2 pixels thick, parts 16 cells in an image"
 
 
 def test_tells_how_alike_images_are(facts):

@@ -1,15 +1,17 @@
 import math
+import re
 
 import pytest
 import torch
 
 from drawn import write_discs
 from machines import SLOW_CPU, TWO_CORES
+from uvala.arrays import Size
 from uvala.data.dataset import read_dataset
 from uvala.errors import BudgetError, ConfigError
 from uvala.models.catalog import create_model, model_config
-from uvala.plan.budget import Clock
-from uvala.plan.planner import make_plan
+from uvala.plan.budget import Clock, parse_duration
+from uvala.plan.planner import fingerprint, make_plan
 from uvala.plan.probe import StepCost, check_batch
 from uvala.plan.schema import Plan, plan_values, read_plan, write_plan
 
@@ -89,6 +91,34 @@ def test_a_budget_without_time_for_steps_is_refused_with_what_would_do(dataset):
             device=CPU,
             probe=slow,
         )
+
+
+def test_a_budget_that_predicting_an_image_uses_up_is_refused_with_what_would_do(dataset):
+    """Nobody can stop in the middle of an image, and each is validated, tuned on and scored."""
+    facts = fingerprint(dataset, dataset.samples, None)
+
+    def plan_in(seconds):
+        return make_plan(
+            dataset,
+            dataset.samples,
+            settings={"model.name": "pocket_unet", "patches.batch": 4},
+            clock=Clock(seconds),
+            device=CPU,
+            facts=facts.model_copy(update={"median": Size(5000, 5000)}),
+            pixels_after=10**9,  # more than one view would take too long
+            probe=lambda candidate, seconds: StepCost(0.1),
+        )
+
+    with pytest.raises(BudgetError, match=r"an image of 5000x5000 pixels 3 times takes about 1 min") as error:
+        plan_in(120.0)
+    enough = re.search("give (.*) or more", str(error.value))[1]
+    assert plan_in(parse_duration(enough))
+
+
+@pytest.mark.parametrize("objects", ["weights", "borders", "distance"])
+def test_class_weights_go_with_whatever_is_learnt_of_objects(dataset, objects):
+    wishes = {"targets.objects": objects, "loss.class_weights": (1.0, 3.0), "model.name": "pocket_unet"}
+    assert plan_for(dataset, 20, **wishes)[0].targets.objects == objects
 
 
 def test_images_of_very_different_brightness_are_scaled_one_by_one(tmp_path):
@@ -190,7 +220,9 @@ class TestOtherNetworks:
         assert plan.model.options == {"borders": "mirror"}
         assert "as large as the image" in reasons["model.options.borders"]
 
-    def test_a_batch_that_leaves_a_norm_one_value_is_refused(self, dataset):
+    @pytest.mark.parametrize(("batch", "parts"), [(1, 1), (2, 2), (3, 2), (2, 5), (5, 3)])
+    def test_a_batch_that_leaves_a_norm_one_value_is_refused(self, dataset, batch, parts):
         model = create_model("resnet34_unet", in_channels=1, num_classes=2, width=4, layers=(1, 1, 1, 1))
         with pytest.raises(ConfigError, match=r"patches\.batch to 2"):
-            check_batch(model, patch=32, batch=1)
+            check_batch(model, patch=32, batch=batch, parts=parts)
+        check_batch(model, patch=32, batch=2 * parts, parts=parts)

@@ -3,7 +3,7 @@
 import pytest
 
 from uvala.training.judging import is_best
-from uvala.training.progress import Progress
+from uvala.training.progress import Floor, Progress
 
 
 def after(share, *, best_share, score, **others):
@@ -30,6 +30,11 @@ def test_among_early_weights_and_among_late_ones_the_score_decides():
     assert not is_best(0.79, after(0.9, best_share=0.6, score=0.8))
 
 
-def test_given_weights_are_kept_unless_others_are_better():
-    assert not is_best(0.79, after(0.9, best_share=0.0, score=0.8, given=True))
-    assert is_best(0.79, after(0.9, best_share=0.1, score=0.8, given=True, best_step=20))
+def test_weights_that_score_less_than_those_of_the_start_are_never_kept():
+    start = Floor(score=0.9)
+    assert not is_best(0.899, after(0.9, best_share=0.0, score=0.9, floor=start))
+    assert not is_best(0.892, after(0.6, best_share=0.2, score=0.901, floor=start)), "late, and hardly worse"
+
+
+def test_above_the_start_late_weights_are_preferred_as_ever():
+    assert is_best(0.905, after(0.6, best_share=0.2, score=0.91, floor=Floor(score=0.9)))

@@ -57,6 +57,32 @@ class TestBudgetPace:
         pace.reached(8)
         assert pace.over(8)
 
+    def test_long_steps_end_in_time(self):
+        """Steps of 12 s, of which half is more than 5 s: at 80 s another one would end after 91 s."""
+        clock = FakeClock()
+        pace = budget_pace(clock)
+        pace.validated(1, seconds=2.0, seconds_per_pixel=0.002)  # the end is at 91 s
+        clock.elapsed = 66.0
+        pace.reached(6)
+        clock.elapsed = 78.0
+        pace.reached(7)
+        assert not pace.over(7)
+        clock.elapsed = 80.0
+        assert pace.over(7)
+
+    def test_a_long_budget_bears_two_hundredths_of_it(self):
+        """Half of 36 s is less than a fiftieth of 1000 s."""
+        clock = FakeClock()
+        clock.budget = 1000.0
+        pace = budget_pace(clock)
+        clock.elapsed = 930.0
+        pace.reached(6)
+        clock.elapsed = 966.0
+        pace.reached(7)  # the end is at 995 s
+        assert not pace.over(7)
+        clock.elapsed = 978.0
+        assert pace.over(7)
+
     def test_whether_it_ends_may_be_asked_as_often_as_one_likes(self):
         clock = FakeClock()
         pace = budget_pace(clock)
@@ -114,6 +140,22 @@ class TestBudgetPace:
             seconds_per_pixel=0.002,
         )
         assert pace.over(100)
+
+    def test_a_resumed_training_knows_how_long_a_step_takes(self):
+        clock = FakeClock()
+        clock.elapsed = 85.0  # of 95
+        paces = [
+            BudgetPace(
+                clock,
+                ValidationConfig(),
+                done=0.9,
+                pixels_after=0,
+                seconds_after=5.0,
+                step_seconds=seconds,
+            )
+            for seconds in (8.0, 12.0)
+        ]
+        assert [pace.over(100) for pace in paces] == [False, True]
 
     def test_a_slow_validation_comes_less_often(self):
         clock = FakeClock()

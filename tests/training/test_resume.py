@@ -39,6 +39,17 @@ class TestStopped:
         train(data, tmp_path, resume=True)
         assert equal(whole, tmp_path)
 
+    def test_before_the_first_validation_it_looks_at_images_for_seconds_only(
+        self, data, whole, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("uvala.training.judging._EXTRA_SECONDS", 0.0)
+        train(data, tmp_path, stop=Countdown(2))
+        looks = [e["images"] for e in read_events(tmp_path / "log.jsonl") if e["event"] == "validation"]
+        assert looks == [1], "of three"
+        assert weights(tmp_path)
+        train(data, tmp_path, resume=True)
+        assert equal(whole, tmp_path)
+
     @pytest.mark.parametrize("settings", OPTIONS.values(), ids=OPTIONS)
     def test_whatever_the_options(self, data, tmp_path, settings):
         train(data, tmp_path / "whole", settings=settings)

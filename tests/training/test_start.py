@@ -10,6 +10,7 @@ from uvala.log import read_events
 from uvala.runs.folder import RunFolder
 from uvala.training.checkpoint import read_progress
 from uvala.training.loop import Training
+from uvala.training.validate import Validation
 
 LEARNING = {"length.steps": 60, "optimiser.learning_rate": 0.03, "patches.class_share": 1.0}
 
@@ -51,9 +52,16 @@ class TestStart:
 
     def test_nothing_is_said_where_something_better_came(self, data, tmp_path, start):
         fresh = Training(job(data, tmp_path / "fresh")).model.state_dict()
-        train(data, tmp_path / "run", start=fresh, settings={"optimiser.learning_rate": 1e-2})
+        train(data, tmp_path / "run", start=fresh, settings=LEARNING)
         assert read_progress(RunFolder(tmp_path / "run")).best_step > 0
         assert not [text for text in texts(tmp_path / "run") if "began with" in text]
+
+    def test_weights_that_are_as_good_are_kept_and_called_no_better(self, data, tmp_path, start, monkeypatch):
+        found = Validation(0.8, 0.8, (0.8, 0.8), (0, 1), (0, 1), images=3, pixels=3, seconds=0.0)
+        monkeypatch.setattr("uvala.training.judging.validate", lambda *_: found)
+        train(data, tmp_path, start=start)
+        assert read_progress(RunFolder(tmp_path)).best_step == 12
+        assert "no better than those that the training began with (Dice 0.8000)" in texts(tmp_path)[-1]
 
     def test_a_resume_needs_it_no_more(self, data, tmp_path, start):
         train(data, tmp_path / "whole", start=start, settings=RUINOUS)

@@ -17,7 +17,7 @@ from uvala.evaluation.scores import Scores
 from uvala.evaluation.tables import write_csv
 from uvala.evaluation.verdict import verdict
 from uvala.log import EventLog
-from uvala.plan.budget import Clock
+from uvala.plan.budget import LEAST, Clock
 from uvala.prediction.engine import Predictor
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder
@@ -51,7 +51,7 @@ def finish_folds(
     finish = Finish(run, dataset, device, clock, log, stop, brief=True, ended=ended, page=page)
     finish.write_training(together, finished=False)
     if not ended:
-        log("warning", text=_unended(run, [fold for fold, _ in folds]))
+        log("warning", text=_unended(run, [fold for fold, _ in folds], clock))
     if ready:
         scores = _score(run, dataset, ready, finish)
         finish.write_training(together, finished=ended)
@@ -59,10 +59,11 @@ def finish_folds(
     return Run(run, str(device))
 
 
-def _unended(run: RunFolder, folds: Sequence[RunFolder]) -> str:
-    """What a stop has left undone, in a sentence."""
+def _unended(run: RunFolder, folds: Sequence[RunFolder], clock: Clock) -> str:
+    """What a stop, or the end of the time, has left undone, in a sentence."""
     missing = [f"{fold.path.name} ({_why_missing(fold)})" for fold in folds if not fold.has_chosen_weights]
-    going_on = f"uvala train --resume {run.path} goes on"
+    over = clock.remaining < LEAST and not all(map(has_begun, folds))
+    going_on = f"uvala train --resume {run.path}{' --budget +10m' * over} goes on"
     if not missing:
         return f"stopped before all folds were trained and scored to their end; {going_on}"
     return f"missing from the mean of {len(folds)} folds: {', '.join(missing)}; {going_on}"

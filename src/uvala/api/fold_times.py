@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from uvala.api.finishing import page_seconds, tuning_seconds
 from uvala.api.lengthening import lengthen, lengthened, reasons_of
+from uvala.api.preparing import Prepared
 from uvala.api.resuming import used_by
 from uvala.api.tuning import MOST_IMAGES
 from uvala.data.dataset import Dataset
+from uvala.data.splits import Split
 from uvala.errors import BudgetError, ConfigError
 from uvala.log import EventLog
 from uvala.plan.budget import LEAST, Clock, format_duration
@@ -18,11 +20,11 @@ from uvala.tiling.tta import views_of
 from uvala.training.checkpoint import read_progress
 
 __all__ = [
-    "clock_of_fold",
     "folds_of",
     "has_begun",
     "is_finished",
     "lengthen_folds",
+    "require_time",
     "seconds_for_fresh",
     "used_by_folds",
 ]
@@ -32,17 +34,22 @@ _SECONDS_PER_PIXEL = 2e-6  # of a prediction, until a fold has measured it
 _MOST_RESERVED = 0.25  # share of a budget for what follows the last fold
 
 
-def clock_of_fold(clock: Clock, folds: int) -> Clock:
-    """The time that a plan for one of several folds is made for; BudgetError if that is too short."""
-    if clock.budget is None:
-        return clock
-    if clock.budget < folds * LEAST:
-        raise BudgetError(
-            found=f"a budget of {format_duration(clock.budget)} for {folds} folds",
-            expected=f"at least {LEAST:.0f} s for each",
-            fix=f"choose fewer folds, or --budget {folds * LEAST:.0f}s or more",
-        )
-    return Clock(clock.elapsed + clock.remaining / folds, started=time.monotonic() - clock.elapsed)
+def require_time(clock: Clock, folds: int, prepared: Prepared | None = None) -> None:
+    """BudgetError where too little is left for each of several folds, besides what the end will take.
+
+    prepared: from what the end is known; None: not yet.
+    """
+    if clock.budget is None or folds == 1:
+        return
+    end = 0.0 if prepared is None else _reserve(prepared.plan, prepared.split, prepared.dataset, clock)
+    if clock.remaining - end >= folds * LEAST:
+        return
+    least = math.ceil((clock.elapsed + folds * LEAST) / (1 - _MOST_RESERVED))
+    raise BudgetError(
+        found=f"a budget of {format_duration(clock.budget)} for {folds} folds",
+        expected=f"at least {LEAST:.0f} s for each, and time to score them together",
+        fix=f"choose fewer folds, or --budget {least}s or more",
+    )
 
 
 def folds_of(run: RunFolder) -> list[RunFolder]:
@@ -70,12 +77,16 @@ def used_by_folds(run: RunFolder) -> float:
 def seconds_for_fresh(
     run: RunFolder, dataset: Dataset, clock: Clock, *, promised: float = 0.0
 ) -> float | None:
-    """Seconds for each fold that has not begun; None without a budget. promised: of others, not yet used."""
+    """Seconds for each fold that has not begun; None without a budget. promised: of others, not yet used.
+
+    At the cost of the end it is what a training needs at the least, where there is that much.
+    """
     if clock.budget is None:
         return None
     fresh = [fold for fold in folds_of(run) if not has_begun(fold)]
-    left = clock.remaining - _reserve(run, dataset, clock) - promised
-    return max(LEAST, left / max(1, len(fresh)))
+    left = clock.remaining - promised
+    share = (left - _reserve_of(run, dataset, clock)) / max(1, len(fresh))
+    return max(0.0, min(max(LEAST, share), left))
 
 
 def lengthen_folds(
@@ -88,7 +99,7 @@ def lengthen_folds(
     too little, ConfigError for folds that still have steps to go, whose time nobody knows.
     """
     left = _left(run, dataset, before)
-    spare = clock.remaining - _reserve(run, dataset, clock) - sum(left)
+    spare = clock.remaining - _reserve_of(run, dataset, clock) - sum(left)
     on_top = spare / len(left)
     if on_top < LEAST:
         assert clock.budget is not None, "folds are lengthened by time"
@@ -140,20 +151,27 @@ def _left_of_begun(fold: RunFolder) -> float:
     return max(0.0, budget - used_by(fold, read_progress(fold)))
 
 
-def _reserve(run: RunFolder, dataset: Dataset, clock: Clock) -> float:
+def _reserve_of(run: RunFolder, dataset: Dataset, clock: Clock) -> float:
+    """Seconds to keep for what follows the last fold, at the pace of those that have begun."""
+    measured = [read_progress(fold).seconds_per_pixel for fold in folds_of(run) if has_begun(fold)]
+    pace = max([each for each in measured if each] or [_SECONDS_PER_PIXEL])
+    return _reserve(run.plan, run.split, dataset, clock, pace)
+
+
+def _reserve(
+    plan: Plan, split: Split, dataset: Dataset, clock: Clock, pace: float = _SECONDS_PER_PIXEL
+) -> float:
     """Seconds to keep for what follows the last fold: each image by one network, the test images by all."""
-    folds = folds_of(run)
-    measured = [read_progress(fold).seconds_per_pixel for fold in folds if has_begun(fold)]
     # a validation looks at one view of an image, what follows at all that the plan names
-    views = len(views_of(run.plan.test_time))
-    pace = views * max([each for each in measured if each] or [_SECONDS_PER_PIXEL])
-    once, test = _pixels(dataset, run.split.train), _pixels(dataset, run.split.test)
-    deciding = min(1.0, MOST_IMAGES / max(1, len(run.split.train)))  # share that is predicted once before
+    pace *= len(views_of(plan.test_time))
+    trained = [*split.train, *split.val]
+    once, test = _pixels(dataset, trained), _pixels(dataset, split.test)
+    deciding = min(1.0, MOST_IMAGES / max(1, len(trained)))  # share that is predicted once before
     seconds = (
         _AFTER_SECONDS
         + _PAGES * page_seconds()
         + tuning_seconds(clock)
-        + pace * ((1 + deciding) * once + len(folds) * test)
+        + pace * ((1 + deciding) * once + plan.folds * test)
     )
     return min(seconds, _MOST_RESERVED * (clock.budget or 0.0))
 

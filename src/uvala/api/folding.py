@@ -37,8 +37,9 @@ from uvala.data.splits import Split
 from uvala.errors import ConfigError, RunError
 from uvala.files import claim_folder, write_text
 from uvala.log import EventLog, Listener, read_events
-from uvala.plan.budget import Clock
+from uvala.plan.budget import LEAST, Clock
 from uvala.plan.schema import Plan, write_plan
+from uvala.runs.card import TrainingCard
 from uvala.runs.folder import RunFolder, pick_device
 from uvala.training.distributed import World
 from uvala.training.progress import Progress
@@ -72,7 +73,8 @@ def fit_folds(
 ) -> Run:
     """Train each fold that is not finished, then tune, score and report all of them together.
 
-    A stop that is asked for in one of them, while it is trained or scored, is one of all.
+    A stop that is asked for in one of them, while it is trained or scored, is one of all. Folds for which no
+    time is left do not begin.
     """
     folds = list(zip(folds_of(run), _splits(run, dataset), strict=True))
     with StopSignal(launched=world.size > 1) as stop:
@@ -97,6 +99,8 @@ def fit_folds(
                 )
             else:
                 seconds = seconds_for_fresh(run, dataset, clock)
+                if seconds is not None and seconds < LEAST:
+                    break
                 fold_log = _begin(run, fold, split, place + 1, seconds, dataset, listener, began)
                 own = Clock(seconds, started=began)
                 fit(fold, dataset, own, device, fold_log, world=world, stop=stop)
@@ -180,7 +184,10 @@ def _begin(
     card = run.card
     data = card.data.model_copy(update={"fold": number, "split_origin": split.origin, **counts})
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    fold.write_card(card.model_copy(update={"members": (), "data": data, "created": now}))
+    # of the time that the run has used before a resume, this fold has used none
+    begun = TrainingCard(**card.training.model_dump(include={"start", "device", "machine"}))
+    changes = {"members": (), "data": data, "created": now, "training": begun}
+    fold.write_card(card.model_copy(update=changes))
     log = EventLog(fold.log_path, *([listener] if listener else []), started=started)
     for event in read_events(run.log_path):
         # with a step: of how it began, and not of how an earlier fold went

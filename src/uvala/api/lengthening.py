@@ -8,12 +8,16 @@ from uvala.config import override
 from uvala.errors import BudgetError, ConfigError
 from uvala.log import EventLog, read_events
 from uvala.plan.budget import format_duration, parse_duration
-from uvala.plan.schema import Plan, write_plan
+from uvala.plan.decisions.learning import ROUNDS_REASON, rounds_for
+from uvala.plan.schema import Plan, plan_values, write_plan
 from uvala.runs.folder import RunFolder
 from uvala.training.job import steps_of
 from uvala.training.progress import Progress
 
 __all__ = ["lengthen", "lengthened", "reasons_of", "refuse_less_than_done", "time_on_top"]
+
+_ROUNDS = "validation.rounds"
+_AS_FRESH = "as many as a fresh training of the new length would have"
 
 
 def time_on_top(budget: str | float | None) -> tuple[float | None, str | float | None]:
@@ -79,7 +83,8 @@ def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: E
 
     Under a budget it goes on where a training of the new length would be by now: the learning rate of a
     finished one rises again, from 0 to the rate of that share, and falls to the end once more (a warm
-    restart, as in Loshchilov and Hutter 2017, arXiv:1608.03983). The best weights stay the ones to beat.
+    restart, as in Loshchilov and Hutter 2017, arXiv:1608.03983). The best weights stay the ones to beat. It
+    is validated as often as a fresh training of that length, unless somebody has said how often.
     """
     budget = plan.length.budget
     if budget is None:
@@ -98,7 +103,11 @@ def lengthen(run: RunFolder, plan: Plan, progress: Progress, used: float, log: E
     log("note", text=text)
     reasons = reasons_of(run)
     path = next(name for name, value in plan.length.model_dump().items() if value is not None)
-    reasons[f"length.{path}"] = f"lengthened by you{where}"
-    log("plan", path=f"length.{path}", value=getattr(plan.length, path), reason=reasons[f"length.{path}"])
-    write_plan(run.plan_path, plan, reasons)
+    changes = {f"length.{path}": f"lengthened by you{where}"}
+    if reasons.get(_ROUNDS) in (None, ROUNDS_REASON, _AS_FRESH):
+        plan = override(plan, {_ROUNDS: rounds_for(budget)}, where="the length")
+        changes[_ROUNDS] = _AS_FRESH
+    for path, reason in changes.items():
+        log("plan", path=path, value=plan_values(plan)[path], reason=reason)
+    write_plan(run.plan_path, plan, {**reasons, **changes})
     return RunFolder(run.path)

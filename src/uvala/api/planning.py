@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvala.api.fold_times import clock_of_fold
+from uvala.api.fine_tuning import read_source, require_its_network
+from uvala.api.fold_times import require_time
 from uvala.api.preparing import prepare
 from uvala.api.wishes import asked_for, base_wishes
 from uvala.data.facts import Facts
@@ -49,6 +50,7 @@ def plan_training(
     model: str | None = None,
     recipe: str | None = None,
     plan: str | Path | None = None,
+    start: str | Path | None = None,
     folds: int | None = None,
     split: str | Path | None = None,
     seed: int | None = None,
@@ -69,6 +71,9 @@ def plan_training(
     )
     wishes = base_wishes(recipe, plan).under(own).with_length()
     base = wishes.plan()
+    source = None if start is None else read_source(start)
+    if source is not None:
+        require_its_network(source, wishes)
     evidence: list[str] = []
 
     def listen(event: Event) -> None:
@@ -78,15 +83,18 @@ def plan_training(
             listener(event)
 
     clock = Clock(base.length.budget, started=started)
+    require_time(clock, base.folds)
     prepared = prepare(
         Path(data).expanduser(),
         wishes,
         None if split is None else Path(split).expanduser(),
-        clock_of_fold(clock, base.folds) if base.folds > 1 else clock,
+        clock,
         pick_device(base.device),
         listen,
         started,
+        source=source,
     )
+    require_time(clock, prepared.plan.folds, prepared)
     return Planned(
         prepared.plan,
         prepared.reasons,

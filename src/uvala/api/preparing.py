@@ -18,12 +18,12 @@ from uvala.api.wishes import Wishes, for_images
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.facts import Facts
 from uvala.data.splits import Split, make_split
-from uvala.errors import ConfigError
+from uvala.errors import BudgetError, ConfigError
 from uvala.files import write_text
 from uvala.log import Event, EventLog, Listener
 from uvala.models.catalog import create_model, without_pretrained
 from uvala.models.facts import measure
-from uvala.plan.budget import Clock
+from uvala.plan.budget import Clock, format_duration
 from uvala.plan.evidence import fact_lines
 from uvala.plan.planner import fingerprint, make_plan
 from uvala.plan.probe import check_batch
@@ -72,12 +72,14 @@ def prepare(
 ) -> Prepared:
     """Read, split and plan; nothing is written. wishes: with a length among them.
 
+    clock: of the whole command. BudgetError where it runs out while the data are read, or the plan finds too
+    little time left.
     source: whose weights the training begins from; its network and what else can be kept is in the plan,
     wherever the wishes do not want it otherwise. ranks: processes that will share the batch.
     """
     events: list[Event] = []
     say = EventLog(None, events.append, *([listener] if listener else []), started=started)
-    dataset = read_dataset(data, progress=_reading(say))
+    dataset = read_dataset(data, progress=_reading(say, clock))
     for note in dataset.notes:
         say("note", text=note)
     parts = make_split(dataset, seed=wishes.plan().seed, file=split)
@@ -93,21 +95,23 @@ def prepare(
         say("note", text=note)
     training = dataset.subset(parts.train)
     facts = fingerprint(dataset, training, clock.budget)
-    say("facts", lines=fact_lines(facts, dataset.encoding.names))
+    numbered = dataset.encoding.kind == "instances"
+    say("facts", lines=fact_lines(facts, dataset.encoding.names, numbered=numbered))
+    folds = wishes.plan().folds
     plan, reasons = make_plan(
         dataset,
         training,
         settings=wishes.values,
-        clock=clock,
+        clock=clock.of_each(folds),
         device=device,
         facts=facts,
-        pixels_after=pixels_after(dataset, parts, folds=wishes.plan().folds),
+        pixels_after=pixels_after(dataset, parts, folds=folds),
         ranks=ranks,
         given=source is not None,
         tell=lambda line: say("probe", text=line),
     )
     reasons = wishes.explain(reasons)
-    network = _network(plan, dataset)
+    network = _network(plan, dataset, ranks)
     values = plan_values(plan)
     for path, reason in reasons.items():
         say("plan", path=path, value=values.get(path), reason=reason)
@@ -190,7 +194,7 @@ def machine_of(device: torch.device) -> str:
     return f"{platform.machine()}, {threads} thread{'s' * (threads != 1)}"
 
 
-def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
+def _network(plan: Plan, dataset: Dataset, ranks: int) -> NetworkCard:
     """The network of the plan, with what tiling needs to know of it."""
     channels, classes = dataset.channels, dataset.encoding.num_classes
     logits = classes + plan.targets.extra_logits
@@ -204,7 +208,8 @@ def _network(plan: Plan, dataset: Dataset) -> NetworkCard:
         )
     if plan.freeze.encoder:
         encoder_of(model)
-    check_batch(model, patch=plan.patches.size, batch=plan.patches.batch)
+    if ranks == 1:  # the batch norms of several look at what all of them hold
+        check_batch(model, patch=plan.patches.size, batch=plan.patches.batch, parts=plan.optimiser.accumulate)
     facts = measure(model, channels)
     return NetworkCard(
         name=plan.model.name,
@@ -260,12 +265,22 @@ def _table(dataset: Dataset) -> tuple[tuple[str, str, float, int], ...]:
     return tuple((row.value, row.class_name, row.share, row.images) for row in dataset.table)
 
 
-def _reading(say: EventLog) -> Callable[[int, int], None]:
-    """Progress of reading as events, a few a second."""
-    last = 0.0
+def _reading(say: EventLog, clock: Clock) -> Callable[[int, int], None]:
+    """Progress of reading as events, a few a second; BudgetError when it has used up the time."""
+    last, began = 0.0, clock.elapsed
 
     def progress(done: int, total: int) -> None:
         nonlocal last
+        budget, spent = clock.budget or 0.0, clock.elapsed - began
+        # not where it took longer to start the program: that says nothing of the data
+        if clock.remaining <= 0 and spent > budget / 2:
+            whole = began + spent * total / done
+            raise BudgetError(
+                found=f"a budget of {format_duration(budget)}, which is up with {done:,} of "
+                f"{total:,} images read",
+                expected="time to read all of them, and as much again to train",
+                fix=f"give {format_duration(2 * whole)} or more, or fewer or smaller images",
+            )
         if done == total or time.monotonic() - last > 0.2:
             last = time.monotonic()
             say("reading", done=done, total=total)

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvala.api.fine_tuning import read_source, require_its_network
 from uvala.api.fitting import fit
-from uvala.api.fold_times import clock_of_fold
+from uvala.api.fold_times import require_time
 from uvala.api.folding import begin_folds, fit_folds, resume_folds
 from uvala.api.following import follow
 from uvala.api.leading import dismiss_followers
@@ -29,6 +29,7 @@ from uvala.plan.budget import Clock
 from uvala.runs.folder import RunFolder, create_run, pick_device
 from uvala.training.allocator import keep_freed_memory
 from uvala.training.distributed import World
+from uvala.training.stop import StopSignal
 from uvala.training.tracking import require_tracker
 
 __all__ = ["train"]
@@ -125,20 +126,23 @@ def _begin(
         require_its_network(source, wishes)
     device = world.own_device(pick_device(base.device))
     clock = Clock(base.length.budget, started=started)
+    require_time(clock, base.folds)
     run = create_run(Path(out).expanduser() if out is not None else _default_out(data))
     with held(run.path), _tidied(run):
-        plan_clock = clock_of_fold(clock, base.folds) if base.folds > 1 else clock
         prepared = prepare(
-            data, wishes, lists, plan_clock, device, listener, started, source=source, ranks=world.size
+            data, wishes, lists, clock, device, listener, started, source=source, ranks=world.size
         )
-        world.slots(prepared.plan.patches.batch)  # refused before anything is written
+        # refused before anything is written
+        world.slots(prepared.plan.patches.batch)
+        require_time(clock, prepared.plan.folds, prepared)
         if prepared.plan.folds > 1:
             log = begin_folds(prepared, run, listener, started)
             return fit_folds(run, prepared.dataset, clock, device, log, listener, world=world)
         log = write_down(prepared, run, listener, started)
-        if world.size == 1:
-            improve_by_trials(prepared, wishes.values, run, log)
-        return fit(run, prepared.dataset, clock, device, log, world=world)
+        with StopSignal(launched=world.size > 1) as stop:
+            if world.size == 1:
+                improve_by_trials(prepared, wishes.values, run, log, clock=clock, stop=stop)
+            return fit(run, prepared.dataset, clock, device, log, world=world, stop=stop)
 
 
 def _resume(

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,31 @@ from uvala.plan.trials import run_trials, trial_seconds
 from uvala.runs.folder import RunFolder
 from uvala.training.job import Job
 from uvala.training.loop import Training
+from uvala.training.stop import StopSignal
 
 __all__ = ["improve_by_trials", "trial_score"]
 
+_SECONDS = 60.0  # at most this much of the time used is not known after a power cut
 
-def improve_by_trials(prepared: Prepared, wanted: Mapping[str, Any], run: RunFolder, log: EventLog) -> None:
+
+class _Stopped(Exception):
+    """Somebody asked for a stop in a trial."""
+
+
+def improve_by_trials(
+    prepared: Prepared,
+    wanted: Mapping[str, Any],
+    run: RunFolder,
+    log: EventLog,
+    *,
+    clock: Clock,
+    stop: StopSignal,
+) -> None:
     """Give a run that is written down the settings that short trials find clearly better.
 
     Nothing is tried without a budget that is long enough. wanted: settings that somebody asked for and that
-    are not tried otherwise. A resume of a run that was cut off before the end of this trains by its plan.
+    are not tried otherwise. clock: of the whole training. After a stop, and at the resume of a run that was
+    cut off before the end of this, it is trained by its plan as it was.
     """
     plan = prepared.plan
     seconds = trial_seconds(plan.length.budget) if plan.folds == 1 else 0.0
@@ -34,16 +50,22 @@ def improve_by_trials(prepared: Prepared, wanted: Mapping[str, Any], run: RunFol
 
     def try_out(plan: Plan, seconds: float) -> float:
         with tempfile.TemporaryDirectory(prefix=".trial-", suffix=".part", dir=run.path) as scratch:
-            return trial_score(replace(prepared, plan=plan, events=()), RunFolder(Path(scratch)), seconds)
+            tried = replace(prepared, plan=plan, events=())
+            return trial_score(tried, RunFolder(Path(scratch)), seconds, asked)
 
-    found, reasons = run_trials(
-        plan,
-        prepared.reasons,
-        wanted=wanted,
-        seconds=seconds,
-        try_out=try_out,
-        tell=lambda line: log("probe", text=line),
-    )
+    asked = _noting_time(run, clock, stop)
+    try:
+        found, reasons = run_trials(
+            plan,
+            prepared.reasons,
+            wanted=wanted,
+            seconds=seconds,
+            try_out=try_out,
+            tell=lambda line: log("probe", text=line),
+        )
+    except _Stopped:
+        log("note", text="stopped in a trial: the plan stays as it was, and nothing else will be tried")
+        return
     values, before = plan_values(found), plan_values(plan)
     for path, value in values.items():
         if value != before[path]:
@@ -51,8 +73,30 @@ def improve_by_trials(prepared: Prepared, wanted: Mapping[str, Any], run: RunFol
     write_plan(run.plan_path, found, reasons)
 
 
-def trial_score(prepared: Prepared, run: RunFolder, seconds: float) -> float:
-    """Best validation score of a training of so many seconds; NaN if it went wrong for good."""
+def _noting_time(run: RunFolder, clock: Clock, stop: StopSignal) -> Callable[[], bool]:
+    """Whether a stop is asked for. Asked at each step, it also keeps the time used in the card.
+
+    There is no checkpoint yet from which a resume could know it.
+    """
+    kept = -math.inf
+
+    def asked() -> bool:
+        nonlocal kept
+        if clock.elapsed - kept > _SECONDS:
+            kept = clock.elapsed
+            card = run.card
+            training = card.training.model_copy(update={"seconds": round(kept, 2)})
+            run.write_card(card.model_copy(update={"training": training}))
+        return stop.asked
+
+    return asked
+
+
+def trial_score(prepared: Prepared, run: RunFolder, seconds: float, asked: Callable[[], bool]) -> float:
+    """Best validation score of a training of so many seconds; NaN if it went wrong for good.
+
+    asked: whether a stop is asked for; it ends in `_Stopped`.
+    """
     plan = override(prepared.plan, {"length.budget": seconds}, where="a trial")
     write_down(replace(prepared, plan=plan), run, None, 0.0)
     parts, dataset = prepared.split, prepared.dataset
@@ -70,8 +114,10 @@ def trial_score(prepared: Prepared, run: RunFolder, seconds: float) -> float:
     )
     training = Training(job)
     try:
-        training.run(lambda: False)
+        ended = training.run(asked)
     except DataError:  # the watchdog gave up
         return math.nan
+    if not ended:
+        raise _Stopped
     score = training.progress.best_score
     return math.nan if score is None else score

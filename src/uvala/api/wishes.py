@@ -27,6 +27,7 @@ _PATHS = {
 }
 
 
+_OF_THE_DATA = frozenset({"model.options.in_channels", "model.options.num_classes"})
 _PATCH = "patches.size"
 _PRETRAINED = "model.options.pretrained"
 _FROZEN = "freeze.encoder"
@@ -75,6 +76,12 @@ class Wishes:
 
     def plan(self) -> Plan:
         """A plan with these settings and the defaults; ConfigError where one is unknown or out of range."""
+        for path in sorted(_OF_THE_DATA & self.values.keys()):
+            raise ConfigError(
+                found=f"{path} = {self.values[path]}",
+                expected="a network for the channels and classes of the data, which say how many there are",
+                fix="leave it out; what masks and images hold can be set in dataset.toml",
+            )
         plan = plan_of(self.values, where="the settings")
         build(model_config(plan.model.name), plan.model.options, where=f"the options of {plan.model.name}")
         return plan

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from uvala.cli.terminal import setting_help
-from uvala.cli.training_options import Device, Epochs, Folds, Model, PlanFile, Seed, Settings, SplitFile
+from uvala.cli.training_options import (
+    Device,
+    Epochs,
+    Folds,
+    Model,
+    PlanFile,
+    Seed,
+    Settings,
+    SplitFile,
+    Start,
+)
 from uvala.plan.recipes import recipe_names
 from uvala.plan.schema import Plan
 
@@ -33,6 +43,7 @@ def command(
         typer.Option(help=f"Plan as a well-known project does: {', '.join(recipe_names())}.", metavar="NAME"),
     ] = None,
     plan: PlanFile = None,
+    start: Start = None,
     folds: Folds = None,
     split: SplitFile = None,
     seed: Seed = None,
@@ -56,6 +67,7 @@ def command(
             model=model,
             recipe=recipe,
             plan=plan,
+            start=start,
             folds=folds,
             split=split,
             seed=seed,
@@ -70,5 +82,6 @@ def command(
         planned.write(out)
         console.print(f"written  {out}", markup=False, soft_wrap=True)
         parts = ["uvala", "train", str(data), "--plan", str(out)]
-        parts += [] if split is None else ["--split", str(split)]
+        for option, value in (("--from", start), ("--split", split)):
+            parts += [] if value is None else [option, str(value)]
         console.print(f"next     {shlex.join(parts)}", markup=False, soft_wrap=True)

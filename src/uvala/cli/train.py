@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from uvala.cli.terminal import setting_help
-from uvala.cli.training_options import Device, Epochs, Folds, Model, PlanFile, Seed, Settings, SplitFile
+from uvala.cli.training_options import (
+    Device,
+    Epochs,
+    Folds,
+    Model,
+    PlanFile,
+    Seed,
+    Settings,
+    SplitFile,
+    Start,
+)
 from uvala.plan.recipes import recipe_names
 from uvala.plan.schema import Plan
 
@@ -44,14 +54,7 @@ def command(
         ),
     ] = None,
     plan: PlanFile = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Begin from the weights of a run folder, or of another project's checkpoint.",
-            metavar="RUN|FILE",
-        ),
-    ] = None,
+    start: Start = None,
     folds: Folds = None,
     track: Annotated[str | None, typer.Option(help=setting_help(Plan, "tracking"), metavar="NAME")] = None,
     split: SplitFile = None,

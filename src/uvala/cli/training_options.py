@@ -8,13 +8,21 @@ import typer
 from uvala.cli.terminal import setting_help
 from uvala.plan.schema import Plan
 
-__all__ = ["Device", "Epochs", "Folds", "Model", "PlanFile", "Seed", "Settings", "SplitFile"]
+__all__ = ["Device", "Epochs", "Folds", "Model", "PlanFile", "Seed", "Settings", "SplitFile", "Start"]
 
 Epochs = Annotated[float | None, typer.Option(help=setting_help(Plan, "length.epochs"), metavar="N")]
 Model = Annotated[str | None, typer.Option(help=setting_help(Plan, "model.name"), metavar="NAME")]
 PlanFile = Annotated[
     Path | None,
     typer.Option(help="Settings of a TOML file, such as the plan.toml of a run.", metavar="FILE"),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Begin from the weights of a run folder, or of another project's checkpoint.",
+        metavar="RUN|FILE",
+    ),
 ]
 Folds = Annotated[int | None, typer.Option(help=setting_help(Plan, "folds"), metavar="K")]
 SplitFile = Annotated[

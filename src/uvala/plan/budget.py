@@ -72,3 +72,10 @@ class Clock:
     def remaining(self) -> float:
         """Seconds left; infinite without a budget."""
         return float("inf") if self.budget is None else self.budget - self.elapsed
+
+    def of_each(self, parts: int) -> "Clock":
+        """The clock of one of several trainings that share evenly what remains."""
+        if self.budget is None or parts == 1:
+            return self
+        elapsed = self.elapsed
+        return Clock(elapsed + (self.budget - elapsed) / parts, used=elapsed)

@@ -5,15 +5,31 @@ from collections.abc import Iterator, Sequence
 from uvala.data.facts import Facts
 from uvala.data.object_facts import ObjectFacts, Three
 from uvala.data.wording import count
+from uvala.plan.situation import membrane_of
 
 __all__ = ["fact_lines"]
 
 _THIN_CLASSES = 4  # of many classes, those named with their thickness
 
 
-def fact_lines(facts: Facts, names: Sequence[str]) -> list[tuple[str, str]]:
-    """The facts of a data set, each as (what it is about, sentence), the most wanted first."""
-    return [*_image_lines(facts), *_class_lines(facts, names), *_object_lines(facts.objects, names)]
+def fact_lines(facts: Facts, names: Sequence[str], *, numbered: bool) -> list[tuple[str, str]]:
+    """The facts of a data set, each as (what it is about, sentence), the most wanted first.
+
+    numbered: whether masks number objects.
+    """
+    lines = [*_image_lines(facts), *_class_lines(facts, names), *_object_lines(facts.objects, names)]
+    return [*lines, ("task", _task(facts, names, numbered=numbered))]
+
+
+def _task(facts: Facts, names: Sequence[str], *, numbered: bool) -> str:
+    """What the plan takes the masks to ask for, and why."""
+    if numbered:
+        return "objects, which the masks number"
+    wall = membrane_of(facts)
+    if facts.objects is None or wall is None:
+        return "classes: the masks name classes and not objects, and none is a thin network between cells"
+    thick, cells = facts.objects.thickness[wall], facts.objects.pieces[1 - wall]
+    return f"membranes: '{names[wall]}', {thick:.0f} pixels thick, parts {cells:.0f} cells in an image"
 
 
 def _image_lines(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -24,13 +24,14 @@ from uvala.plan.decisions.execution import choose_compile, choose_memory_format,
 from uvala.plan.decisions.learning import choose_average, choose_rate, choose_schedule, choose_validation
 from uvala.plan.decisions.network import choose_network
 from uvala.plan.decisions.patches import choose_batch, choose_patch
-from uvala.plan.decisions.prediction import choose_test_time
+from uvala.plan.decisions.prediction import choose_test_time, seconds_per_pixel
 from uvala.plan.machine import Machine, look_at_machine
 from uvala.plan.prices import Prices
 from uvala.plan.probe import Probe, measure_step
 from uvala.plan.schema import Plan
 from uvala.plan.situation import Situation
-from uvala.plan.work import Candidate, work_of
+from uvala.plan.work import work_of
+from uvala.tiling.tta import views_of
 
 __all__ = ["fingerprint", "make_plan"]
 
@@ -41,6 +42,9 @@ _HEAVY = (
     5e9  # multiply-adds forward: a tenth of a second, and with the way back three times that, on two cores
 )
 _STEPS_AT_LEAST = 10  # what to give time for instead
+_MOST_FOR_PREDICTIONS = 0.3  # of what is left; a training keeps a third for them and the report, and no more
+_FEW_SECONDS = 5.0  # that predictions may take in any case
+_AGAIN = 1.1  # times what was measured: it is not the same the next time
 _LOOK_SHARE = 0.02  # of a budget, at most, goes to looking at pairs of image and mask
 
 
@@ -85,13 +89,15 @@ def make_plan(
         ranks=ranks,
         given=given,
     )
-    prices = _prices(case, probe or _measure_on(device, choices.base))
+    prices = _prices(case, probe or _measure_on(device, choices))
     _decide(choices, case, prices, dataset)
-    if prices is not None:
-        _require_time(candidate_of(choices, case), prices, clock, told=choices)
+    plan = choices.plan()
+    if prices is not None and plan.length.steps is None and plan.length.epochs is None:
+        _require_steps(choices, case, prices, clock)
+        _require_predictions(plan, seconds_per_pixel(choices, case, prices), facts, clock)
     for line in (*(prices.evidence if prices else ()), *advice(choices, case)):
         tell(line)
-    return choices.plan(), choices.reasons
+    return plan, choices.reasons
 
 
 def fingerprint(dataset: Dataset, training: Sequence[Sample], budget: float | None) -> Facts:
@@ -130,9 +136,15 @@ def _prices(case: Situation, probe: Probe) -> Prices | None:
     return Prices(probe, case.machine, min(_PROBE_SECONDS, _PROBE_SHARE * case.budget))
 
 
-def _measure_on(device: torch.device, base: Plan) -> Probe:
+def _measure_on(device: torch.device, choices: Choices) -> Probe:
+    base = choices.base
     return lambda candidate, seconds: measure_step(
-        candidate, seconds, device, augment=base.augment, loss=base.loss
+        candidate,
+        seconds,
+        device,
+        augment=base.augment,
+        loss=base.loss,
+        targets=TargetConfig(objects=choices["targets.objects"]),  # decided by then
     )
 
 
@@ -149,25 +161,57 @@ def _steps(choices: Choices, case: Situation, prices: Prices | None) -> float | 
     return max(1.0, expected_steps(candidate_of(choices, case), case, prices))
 
 
-def _require_time(candidate: Candidate, prices: Prices, clock: Clock, *, told: Choices) -> None:
+def _require_steps(choices: Choices, case: Situation, prices: Prices, clock: Clock) -> None:
     """BudgetError where a step takes so long that hardly any is done before the time is up."""
-    if told["length.steps"] is not None or told["length.epochs"] is not None:
-        return
+    candidate = candidate_of(choices, case)
     if candidate.batch * work_of(candidate).multiply_adds < _HEAVY:
         return  # so little work takes long only while something else holds the machine
     seconds = prices.seconds(candidate)
-    if seconds <= clock.remaining * _MOST_OF_THE_REST:
+    if seconds <= clock.remaining * _MOST_OF_THE_REST or not math.isfinite(seconds):
         return
-    wanted = clock.elapsed + _STEPS_AT_LEAST * seconds
-    if not math.isfinite(wanted):
-        return
-    budget, left = (format_duration(max(0.0, each)) for each in (clock.budget or 0.0, clock.remaining))
     patches = f"{count(candidate.batch, 'patch', 'patches')} of {candidate.patch} pixels"
-    step = f"a step takes {format_duration(seconds)} on this machine"
-    raise BudgetError(
-        found=f"a budget of {budget}, of which {left} are left; of {candidate.name} with {patches}, {step}",
+    raise _too_short(
+        clock,
+        choices["folds"],
+        _STEPS_AT_LEAST * seconds,
+        found=f"of {candidate.name} with {patches}, a step takes {format_duration(seconds)} on this machine",
         expected=f"time for {_STEPS_AT_LEAST} steps or more",
-        fix=f"give {format_duration(wanted)} or more, or a smaller network, smaller patches or fewer of them",
+        fix="a smaller network, smaller patches or fewer of them",
+    )
+
+
+def _require_predictions(plan: Plan, pace: float, facts: Facts, clock: Clock) -> None:
+    """BudgetError where too little time is left beside predictions, which cannot be cut off.
+
+    One image at least is validated after the last step, one tuned on and one scored, the latter two in every
+    view. pace: seconds for each pixel of a view.
+    """
+    looks = 1 + 2 * len(views_of(plan.test_time))
+    seconds = looks * math.prod(facts.median) * pace
+    most = max(_FEW_SECONDS, _MOST_FOR_PREDICTIONS * clock.remaining)
+    if seconds <= most or not math.isfinite(seconds):
+        return
+    raise _too_short(
+        clock,
+        plan.folds,
+        _AGAIN * max(seconds / _MOST_FOR_PREDICTIONS, clock.elapsed),
+        found=f"to predict an image of {facts.median} pixels {looks} times takes about "
+        f"{format_duration(seconds)}, and no result takes less",
+        expected="that within a third of the time, and the rest to train in",
+        fix="a smaller network, or images cut into pieces",
+    )
+
+
+def _too_short(
+    clock: Clock, folds: int, seconds: float, *, found: str, expected: str, fix: str
+) -> BudgetError:
+    """The error for a time of which each fold needs so many seconds more from now on."""
+    budget, left = (format_duration(max(0.0, each)) for each in (clock.budget or 0.0, clock.remaining))
+    each = f" for each of {folds} folds" if folds > 1 else ""
+    return BudgetError(
+        found=f"a budget of {budget}{each}, of which {left} are left; {found}",
+        expected=expected,
+        fix=f"give {format_duration(clock.elapsed + folds * seconds)} or more, or {fix}",
     )
 
 

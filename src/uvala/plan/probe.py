@@ -14,6 +14,7 @@ from uvala.arrays import IGNORE
 from uvala.augment.config import AugmentConfig
 from uvala.augment.policy import augment_batch
 from uvala.augment.spatial import window_margin
+from uvala.data.target_config import TargetConfig
 from uvala.errors import ConfigError, UvalaError
 from uvala.losses.combined import Loss, over_outputs, segmentation_loss
 from uvala.losses.config import LossConfig
@@ -48,15 +49,20 @@ Probe = Callable[[Candidate, float], StepCost]
 """(candidate, seconds that may be spent) -> what a step of it costs."""
 
 
-def check_batch(model: nn.Module, *, patch: int, batch: int) -> None:
-    """ConfigError where a batch norm would see a single value of a channel, of which there is no variance."""
+def check_batch(model: nn.Module, *, patch: int, batch: int, parts: int = 1) -> None:
+    """ConfigError where a batch norm would see a single value of a channel, of which there is no variance.
+
+    parts: that a batch is worked off in.
+    """
     normed = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     multiple = int(getattr(model, "multiple", 1))
-    if normed and batch == 1 and patch <= multiple:
+    part = math.ceil(batch / parts)  # of all but the last, which has what is left
+    if normed and (part == 1 or batch % part == 1) and patch <= multiple:
         raise ConfigError(
-            found=f"batches of one patch of {patch} pixels, which is one pixel at the network's lowest level",
+            found=f"one patch of {patch} pixels at once, which is one pixel at the network's lowest level",
             expected="two values or more of each channel for its batch norms",
-            fix=f"set patches.batch to 2, or patches.size above {multiple}",
+            fix="set patches.batch to 2, or to twice the parts of optimiser.accumulate, "
+            f"or patches.size above {multiple}",
         )
 
 
@@ -67,21 +73,23 @@ def measure_step(
     *,
     augment: AugmentConfig | None = None,
     loss: LossConfig | None = None,
+    targets: TargetConfig | None = None,
 ) -> StepCost:
     """What a training step costs on `device`: augmentation, forward, loss, backward, clipping and AdamW.
 
     The fastest of the steps after the first, as many as `seconds` allow, because whatever else the machine
     does can only add time; the first itself if it takes all of them. Infinite time where the memory of a GPU
     does not suffice, and where torch.compile fails. The weights of the network are drawn without touching
-    the global generator.
+    the global generator. targets: what is learnt, for which the candidate has its logits.
     """
     with torch.random.fork_rng(devices=[]):
         model = candidate.network()
     check_batch(model, patch=candidate.patch, batch=candidate.batch)
+    learnt = targets or TargetConfig()
     try:
-        compare = segmentation_loss(loss or LossConfig(), device)
+        compare = segmentation_loss(loss or LossConfig(), device, objects=learnt.objects)
         changes = augment or AugmentConfig()
-        step = _training_step(model.to(device).train(), candidate, device, changes, compare)
+        step = _training_step(model.to(device).train(), candidate, device, changes, compare, learnt)
         with _peak_memory(device) as peak:
             times = list(_times(step, seconds))
     except torch.OutOfMemoryError:
@@ -113,13 +121,19 @@ def _times(step: Callable[[], None], seconds: float) -> Iterator[float]:
 
 
 def _training_step(
-    model: nn.Module, candidate: Candidate, device: torch.device, augment: AugmentConfig, loss: Loss
+    model: nn.Module,
+    candidate: Candidate,
+    device: torch.device,
+    augment: AugmentConfig,
+    loss: Loss,
+    targets: TargetConfig,
 ) -> Callable[[], None]:
     draws = torch.Generator().manual_seed(0)
     side = candidate.patch + 2 * window_margin(augment, candidate.patch)
     windows = torch.empty(candidate.batch, candidate.channels, side, side).uniform_(-1, 1, generator=draws)
-    masks = torch.randint(0, min(candidate.logits, IGNORE), (candidate.batch, side, side), generator=draws)
-    maps = torch.empty(candidate.batch, 0, side, side)
+    classes = candidate.logits - (targets.objects == "distance")  # an outline is a class of its own
+    masks = torch.randint(0, min(classes, IGNORE), (candidate.batch, side, side), generator=draws)
+    maps = torch.rand(candidate.batch, targets.maps, side, side, generator=draws)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-6)
     weights = getattr(model, "loss_weights", None)
     dtype = autocast_dtype(candidate.precision, device)
@@ -127,7 +141,7 @@ def _training_step(
     called = torch.compile(model, dynamic=False) if candidate.compile else model
 
     def step() -> None:
-        image, target, _ = augment_batch(
+        image, target, bent = augment_batch(
             windows.to(device),
             masks.to(device, torch.uint8),
             maps.to(device),
@@ -136,7 +150,7 @@ def _training_step(
             [draws] * candidate.batch,
         )
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            value = over_outputs(loss, called(image), target.long(), weights)
+            value = over_outputs(loss, called(image), target.long(), weights, bent if targets.maps else None)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

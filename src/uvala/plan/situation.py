@@ -11,7 +11,7 @@ from uvala.data.object_facts import ObjectFacts
 from uvala.plan.machine import Machine
 from uvala.plan.orientation import Orientation, orientation_of
 
-__all__ = ["Situation", "Task"]
+__all__ = ["Situation", "Task", "membrane_of"]
 
 Task = Literal["objects", "membranes", "classes"]
 
@@ -21,6 +21,22 @@ _CELL_SHARE, _CELLS, _WALL = 0.5, 8, 0.4
 # ten minutes on CamVid (10 such classes) are not spent at full resolution.
 _FEW_CLASSES = 4
 _COLOUR = 3  # channels
+
+
+def membrane_of(facts: Facts) -> int | None:
+    """The class that is a thin network between many cells; None if there is no such class of two."""
+    objects = facts.objects
+    if objects is None or len(facts.class_shares) != 2:
+        return None
+    for wall, cell in ((0, 1), (1, 0)):
+        if (
+            0 < objects.thickness[wall] <= _WALL * objects.thickness[cell]
+            and objects.pieces[cell] >= _CELLS
+            and objects.pieces[cell] > objects.pieces[wall]
+            and facts.class_shares[cell] >= _CELL_SHARE
+        ):
+            return wall
+    return None
 
 
 @dataclass(frozen=True)
@@ -85,18 +101,7 @@ class Situation:
     @property
     def membrane(self) -> int | None:
         """The class that is a thin network between many cells; None if there is no such class."""
-        if self.numbered or self.classes != 2:
-            return None
-        for wall, cell in ((0, 1), (1, 0)):
-            thin, wide = self.objects.thickness[wall], self.objects.thickness[cell]
-            if (
-                0 < thin <= _WALL * wide
-                and self.objects.pieces[cell] >= _CELLS
-                and self.objects.pieces[cell] > self.objects.pieces[wall]
-                and self.facts.class_shares[cell] >= _CELL_SHARE
-            ):
-                return wall
-        return None
+        return None if self.numbered else membrane_of(self.facts)
 
     @property
     def finest(self) -> float:

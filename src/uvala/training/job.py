@@ -60,6 +60,7 @@ def make_pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:
         seconds_after=job.seconds_after,
         validation_seconds=progress.validation_seconds,
         seconds_per_pixel=progress.seconds_per_pixel,
+        step_seconds=progress.trained / progress.step if progress.step else 0.0,
     )
 
 

@@ -25,7 +25,7 @@ from uvala.training.keeper import Keeper
 from uvala.training.meter import Meter
 from uvala.training.network import make_network
 from uvala.training.optimiser import make_optimiser
-from uvala.training.progress import Progress
+from uvala.training.progress import Floor, Progress
 from uvala.training.schedule import learning_rate
 from uvala.training.step import Step, enough_memory, make_step
 from uvala.training.voice import Voice
@@ -93,9 +93,7 @@ class Training:
         ConfigError if the device has too little memory.
         """
         with same_bits(self.job.plan.execution.deterministic):
-            if self.progress.given and self.progress.judged is None:
-                self._judge()
-                self._save()
+            self._weigh_the_start()
             threads = loader_threads(self.job.device.type)
             with Prefetch(self._make_batch, self.progress.step, threads=threads) as batches:
                 stopped = self._steps(batches, stop_asked)
@@ -110,6 +108,21 @@ class Training:
                 self._save()
         self._say_what_the_start_was_worth()
         return not stopped
+
+    def _weigh_the_start(self) -> None:
+        """Score the weights that were given, or those that a training goes on with for longer than before."""
+        progress, length = self.progress, self.job.plan.length
+        if progress.given and progress.judged is None:
+            self._judge()
+        elif progress.length == length or progress.best_dice is None:
+            self._note(length=length)
+            return
+        else:
+            self.progress = self.judge.again(self.average.model, progress)
+        score, validations = self.progress.score, self.progress.validations
+        assert score is not None, "they have just been scored"
+        self._note(length=length, floor=Floor(score=score, step=progress.step, validations=validations))
+        self._save()
 
     def _steps(
         self, batches: Prefetch[tuple[Tensor, Tensor, Tensor]], stop_asked: Callable[[], bool]
@@ -211,13 +224,18 @@ class Training:
         )
 
     def _say_what_the_start_was_worth(self) -> None:
-        """A fine-tuning never ends with what it began with, or with less, without a word."""
-        progress = self.progress
-        if progress.given and progress.best_step == 0:
-            text = f"the weights are still those that the training began with (Dice {progress.best_dice:.4f})"
-            if later := progress.validations - 1:
-                text += f": none of {later} validation{'s' * (later != 1)} since then was as good"
-            self.say("warning", text=text)
+        """A training that could only gain never ends without gain without a word."""
+        progress, floor = self.progress, self.progress.floor
+        if floor is None or progress.score is None or progress.score > floor.score:
+            return
+        same = progress.best_step <= floor.step
+        text = f"the weights are {'still' if same else 'no better than'} those that the training "
+        text += f"went on with at step {floor.step}" if floor.step else "began with"
+        text += f" (Dice {progress.best_dice:.4f})"
+        if later := progress.validations - floor.validations:
+            better = "as good" if same else "better"
+            text += f": none of {later} validation{'s' * (later != 1)} since then was {better}"
+        self.say("warning", text=text)
 
     @property
     def _models(self) -> dict[str, nn.Module]:

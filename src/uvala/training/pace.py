@@ -16,6 +16,7 @@ __all__ = ["BudgetPace", "Pace", "StepPace"]
 _EARLY = 0.04  # share of the training before the first validation, so that an early stop finds some weights
 _MOST_RESERVED = 0.35  # share of a budget that may be kept for what follows the training
 _SLACK = 1.1  # the machine may be busier when the reserve is needed
+_MOST_OVERRUN, _MOST_OVERRUN_SECONDS = 0.02, 5.0  # of a budget, or in seconds if that is more: what may pass
 
 
 class Pace(Protocol):
@@ -88,7 +89,7 @@ class BudgetPace:
 
     done: share of the training that was done before a resume. pixels_after, seconds_after: what is still to
     be predicted, and how long all else takes, after the last step. validation_seconds, seconds_per_pixel:
-    what the last validation before a resume took.
+    what the last validation before a resume took; step_seconds: what a step took then.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class BudgetPace:
         seconds_after: float,
         validation_seconds: float = 0.0,
         seconds_per_pixel: float = 0.0,
+        step_seconds: float = 0.0,
     ) -> None:
         assert clock.budget is not None
         self.clock = clock
@@ -114,7 +116,7 @@ class BudgetPace:
         self._validation_seconds = validation_seconds
         self._seconds_per_pixel = seconds_per_pixel
         self._last = (-1, 0.0)  # step that was reached last, and when
-        self._step_seconds = 0.0
+        self._step_seconds = step_seconds
 
     def reached(self, step: int) -> None:
         """Measure the step before. Called again, it leaves out of the next one what came between."""
@@ -131,9 +133,14 @@ class BudgetPace:
         return self._share
 
     def over(self, step: int) -> bool:
-        """Whether the time for training is used up, to the nearest step; never before the first one."""
-        nearest = self.clock.elapsed + self._step_seconds / 2
-        return step > 0 and (self.share(step) >= 1.0 or nearest >= self._end)
+        """Whether the time for training is used up; never before the first step.
+
+        To the nearest step, unless half a step would be too much: then none begins that would end late.
+        """
+        half = self._step_seconds / 2
+        late = half if half <= max(_MOST_OVERRUN * self.budget, _MOST_OVERRUN_SECONDS) else 0.0
+        ends = self.clock.elapsed + self._step_seconds - late
+        return step > 0 and (self.share(step) >= 1.0 or ends >= self._end)
 
     def validation_due(self, step: int) -> bool:
         """When the share of time that validations may take allows another, before the one at the end."""

@@ -3,10 +3,19 @@
 from pydantic import Field
 
 from uvala.config import Config
+from uvala.plan.schema import LengthConfig
 from uvala.training.schedule import Plateau
 from uvala.training.watchdog import Watch
 
-__all__ = ["Progress"]
+__all__ = ["Floor", "Progress"]
+
+
+class Floor(Config):
+    """The weights that a training begins with, or goes on with for longer: no worse ones take their place."""
+
+    score: float = Field(0.0, description="of their validation")
+    step: int = Field(0, ge=0, description="steps done then")
+    validations: int = Field(0, ge=0, description="validations done then")
 
 
 class Progress(Config):
@@ -23,6 +32,10 @@ class Progress(Config):
     best_score: float | None = Field(
         None, description="what they were chosen by: that Dice, and how well objects are told apart"
     )
+    floor: Floor | None = Field(None, description="below which no weights are kept; none: fresh weights")
+    length: LengthConfig | None = Field(
+        None, description="of the training that its validations are made for; none: not decided yet"
+    )
     given: bool = Field(False, description="whether it began with weights that were given to it")
     validations: int = Field(0, ge=0, description="validations done, and hence in the log")
     judged: int | None = Field(None, description="step of the last of them")
@@ -35,6 +48,11 @@ class Progress(Config):
     scaler: dict[str, int | float] = Field(
         default_factory=dict, description="scale of the loss in float16 training, and when it changes"
     )
+
+    @property
+    def score(self) -> float | None:
+        """What the best weights were chosen by; None before the first validation."""
+        return self.best_dice if self.best_score is None else self.best_score
 
     @property
     def data_share(self) -> float | None:

@@ -15,6 +15,7 @@ _RARE = 0.02  # share of the pixels
 _ADJOINING = 0.5
 _SHARE_OF_RARE = 0.5  # of the patches that are centred on a class, where one is rare
 _NEARLY = 1.5  # times the thickness of the thinnest class
+_MOST_ITERATIONS = 100  # that clDice takes
 
 
 def choose_normalisation(choices: Choices, case: Situation) -> None:
@@ -85,7 +86,7 @@ def _choose_thin_classes(choices: Choices, case: Situation) -> None:
     names = ", ".join(case.names[index] for index in thin)
     reason = f"the thinnest: {names}, up to {widest:.0f} pixels thick"
     choices.choose("loss.cldice_classes", tuple(thin), reason)
-    choices.choose("loss.cldice_iterations", max(1, round(widest / 2)), reason)
+    choices.choose("loss.cldice_iterations", min(_MOST_ITERATIONS, max(1, round(widest / 2))), reason)
 
 
 def choose_sampling(choices: Choices, case: Situation) -> None:

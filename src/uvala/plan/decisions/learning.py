@@ -9,10 +9,20 @@ from uvala.models.blocks import InstanceNorm
 from uvala.models.catalog import model_facts
 from uvala.plan.choices import Choices
 from uvala.plan.optimiser_config import OptimiserConfig
+from uvala.plan.schema import ValidationConfig
 from uvala.plan.situation import Situation
 from uvala.plan.work import Candidate
 
-__all__ = ["choose_average", "choose_rate", "choose_schedule", "choose_validation"]
+__all__ = [
+    "ROUNDS_REASON",
+    "choose_average",
+    "choose_rate",
+    "choose_schedule",
+    "choose_validation",
+    "rounds_for",
+]
+
+ROUNDS_REASON = "more often in a longer training, which has more to choose from"
 
 _RATE = OptimiserConfig().learning_rate  # AdamW, batches of 4 patches, norms after each convolution
 _RATE_PUBLISHED = 1e-3
@@ -82,12 +92,15 @@ def choose_average(choices: Choices, steps: float | None) -> None:
 
 def choose_validation(choices: Choices, case: Situation) -> None:
     """How many validations there are."""
-    if case.budget is None:
-        return
-    rounds = min(50, max(8, round(20 * math.sqrt(case.budget / 600))))
-    choices.choose(
-        "validation.rounds", rounds, "more often in a longer training, which has more to choose from"
-    )
+    if case.budget is not None:
+        choices.choose("validation.rounds", rounds_for(case.budget), ROUNDS_REASON)
+
+
+def rounds_for(budget: float | None) -> int:
+    """Validations in a training of so many seconds; None: of a number of steps."""
+    if budget is None:
+        return ValidationConfig().rounds
+    return min(50, max(8, round(20 * math.sqrt(budget / 600))))
 
 
 def _has_norms(candidate: Candidate) -> bool:
