@@ -237,6 +237,12 @@ class TestEightBits:
         weights = (tmp_path / "net.bin") if to == "openvino" else written.path
         assert weights.stat().st_size < 0.6 * exported.path.stat().st_size
 
+    @pytest.mark.parametrize(("to", "name"), [("onnx", "net.onnx"), ("openvino", "net.xml")])
+    def test_levels_of_an_image_keep_their_bits(self, changed_run, disc_run, tmp_path, to, name):
+        own = disc_run.card.normalisation.model_copy(update={"by": "image"})
+        written = export(changed_run(normalisation=own).path, tmp_path / name, to=to, int8=True)
+        assert written.dice.pytorch - written.dice.file <= 0.005
+
     def test_images_that_are_gone_cannot_calibrate(self, changed_run, disc_run, tmp_path):
         data = disc_run.card.data.model_copy(update={"path": ""})
         with pytest.raises(BackendError, match="no training and no validation images"):

@@ -1,9 +1,11 @@
 """What a file does to intensities is what `data.normalise` does to them."""
 
 import numpy as np
+import openvino
 import pytest
 import torch
 
+from uvala.backends.onnx_graph import to_onnx
 from uvala.data.normalisation import Normalisation
 from uvala.data.normalise import normalise, scale_of
 from uvala.export.scaling import Scaling
@@ -34,6 +36,31 @@ def test_pixels_that_are_no_number_do_not_spread(settings):
     image[0, :3, 0] = np.nan, np.inf, -np.inf
     image[1] = np.nan
     np.testing.assert_allclose(scaled(settings, image), normalise(image, settings), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", OWN, ids=lambda each: each.levels)
+@pytest.mark.parametrize(
+    "known", [{}, {"low": (3.0, 100.0), "high": (78.0, 900.0)}], ids=["unknown", "known"]
+)
+def test_a_channel_without_contrast_has_the_levels_of_the_training_set(settings, known):
+    settings, image = settings.model_copy(update=known), images()
+    image[0] = 3
+    expected = normalise(image, settings)
+    np.testing.assert_allclose(scaled(settings, image), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(expected[0], -1 if known else 0, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(
+        expected[1], normalise(image[1:], settings.model_copy(update={"low": (), "high": ()}))[0]
+    )
+
+
+@pytest.mark.parametrize("settings", OWN, ids=lambda each: each.levels)
+def test_openvino_scales_each_image_of_a_batch_as_if_it_were_alone(settings):
+    """Version 2026.4 adds up integers of one channel across a batch."""
+    batch = torch.from_numpy(np.stack([images(seed, (96, 128))[:1] for seed in range(3)]))
+    batch[1] *= 0.3
+    graph = openvino.Core().read_model(to_onnx(Scaling(settings), 1, output_name="scaled"))
+    (found,) = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(batch).values()
+    np.testing.assert_allclose(found, Scaling(settings)(batch).numpy(), rtol=0, atol=1e-5)
 
 
 def test_channels_are_reversed_and_nothing_is_clipped_where_the_run_says_so():

@@ -26,10 +26,15 @@ def scale_of(image: ImageArray | LazyImage, settings: Normalisation) -> Normalis
     """The settings with `low` and `high` fixed for this image: its parts are scaled as the whole is.
 
     An image that stays in its file is read once, from top to bottom, and gives the very numbers of the array.
+    A channel without contrast has no levels of its own: those of the training set, if they are known.
     """
     if settings.by == "dataset":
         return settings
     low, high = _LEVELS[settings.levels](image if isinstance(image, LazyImage) else in_memory(image))
+    if len(settings.low) == len(low):
+        own, known = (zip(*pair, strict=True) for pair in ((low, high), (settings.low, settings.high)))
+        pairs = [each if each[1] > each[0] else other for each, other in zip(own, known, strict=True)]
+        low, high = zip(*pairs, strict=True)
     return settings.model_copy(update={"by": "dataset", "low": low, "high": high})
 
 

@@ -31,12 +31,16 @@ def quantised(model: Any, card: FileCard, images: Sequence[ImageArray]) -> Any:
     with _silent():
         nncf = require("nncf", "int8")
         data = nncf.Dataset([_inputs(card, image) for image in images])
-        convolutions = nncf.IgnoredScope(types=_KEPT, validate=False)
-        return nncf.quantize(model, data, subset_size=len(images), ignored_scope=convolutions)
+        kept = nncf.IgnoredScope(types=_KEPT, patterns=_KEPT_NAMES, validate=False)
+        return nncf.quantize(model, data, subset_size=len(images), ignored_scope=kept)
 
 
 _KEPT = ["Sub", "Div", "Subtract", "Divide", "Softmax", "Sigmoid", "ReduceLogSumExp", "ReduceLogSum", "Exp"]
 """Layers that stay as they are, by ONNX's and OpenVINO's names; those that neither has are passed over."""
+
+
+_KEPT_NAMES = [r".*/scalings\.\d+/.*"]
+"""Everything that finds the levels of an image, and scales it by them: `module.WholeNetwork.scalings`."""
 
 
 def _inputs(card: FileCard, image: ImageArray) -> dict[str, Any]:

@@ -16,23 +16,28 @@ class Scaling(nn.Module):
     """Images, float32 [B, C, H, W], in units of the file -> most of them in -1..1, as a network sees them.
 
     NaN becomes -1, infinities the limit. Where each image is scaled by its own levels, these are those of the
-    image that is given, or `levels` [B, C, 2], what becomes -1 and 1, where they are numbers.
+    image that is given (of a channel without contrast, those of the settings, if there are any), or `levels`
+    [B, C, 2], what becomes -1 and 1, where they are numbers.
     """
 
     middle: Tensor
     rest: Tensor
     reach: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, settings: Normalisation) -> None:
         super().__init__()
         self.settings = settings
+        low, high = (
+            torch.tensor(level, dtype=torch.float64)[:, None, None] for level in (settings.low, settings.high)
+        )
         if settings.by == "dataset":
-            low, high = (
-                torch.tensor(level, dtype=torch.float64)[:, None, None]
-                for level in (settings.low, settings.high)
-            )
             for name, value in zip(("middle", "rest", "reach"), _middle_and_half(low, high), strict=True):
                 self.register_buffer(name, value, persistent=False)
+        else:
+            self.register_buffer("low", low, persistent=False)
+            self.register_buffer("high", high, persistent=False)
 
     def forward(self, image: Tensor, levels: Tensor | None = None) -> Tensor:
         """[B, C, H, W] -> [B, C, H, W]."""
@@ -47,6 +52,9 @@ class Scaling(nn.Module):
         else:
             own = _percentiles if self.settings.levels == "percentiles" else _deviation
             low, high = own(image)
+            if len(self.low):
+                contrast = high > low
+                low, high = torch.where(contrast, low, self.low), torch.where(contrast, high, self.high)
             if levels is not None:
                 given = levels[..., None, None].double()  # [B, C, 2, 1, 1]
                 low, high = (
@@ -76,7 +84,7 @@ def _percentiles(image: Tensor) -> tuple[Tensor, Tensor]:
     finite = sample.abs() < torch.inf
     # what is no number goes to the end, where no percentile looks
     ordered = torch.where(finite, sample, torch.inf).sort(dim=2).values
-    last = (finite.sum(dim=2, keepdim=True) - 1).double()  # [B, C, 1]
+    last = (_count(finite).sum(dim=2, keepdim=True) - 1).double()  # [B, C, 1]
     levels = []
     for percentile in PERCENTILES:
         place = last.clamp(min=0) * (percentile / 100)
@@ -91,12 +99,17 @@ def _percentiles(image: Tensor) -> tuple[Tensor, Tensor]:
 def _deviation(image: Tensor) -> tuple[Tensor, Tensor]:
     """Mean less and plus the standard deviation of each channel: float64 [B, C, 1, 1]."""
     finite = image.abs() < torch.inf
-    count = finite.sum(dim=(2, 3), keepdim=True).clamp(min=1).double()
+    count = _count(finite).double().sum(dim=(2, 3), keepdim=True).clamp(min=1)
     values = torch.where(finite, image, 0.0).double()
     mean = values.sum(dim=(2, 3), keepdim=True) / count
     squares = torch.where(finite, (values - mean).square(), 0.0)
     spread = (squares.sum(dim=(2, 3), keepdim=True) / count).sqrt()
     return mean - spread, mean + spread
+
+
+def _count(chosen: Tensor) -> Tensor:
+    """Ones and zeros to be summed. As floats: OpenVINO 2026.4 sums integers of one channel across a batch."""
+    return torch.where(chosen, 1.0, 0.0)
 
 
 def _larger(length: Any, least: int) -> Any:
