@@ -177,6 +177,7 @@ class TestTheDefaultPlace:
 def test_an_image_of_other_channels_is_named(disc_run, tmp_path):
     folder = write_discs(tmp_path / "data", count=3)
     for path in (folder / "images").iterdir():
-        Image.open(path).convert("RGB").save(path)
+        grey = Image.open(path)
+        Image.merge("RGB", [grey, grey.rotate(90), grey]).save(path)
     with pytest.raises(ShapeError, match=r"0\d\.png: an image of 3 channels"):
         disc_run.evaluate(folder, subset="all")

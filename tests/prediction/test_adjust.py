@@ -105,9 +105,24 @@ class TestRecord:
 )
 def test_what_cannot_be_is_refused_before_the_first_image(disc_run, settings, words):
     with pytest.raises(ConfigError, match=words):
-        uvala.load_run(disc_run.path, settings=settings).predictor  # noqa: B018
+        uvala.load_run(disc_run.path, settings=settings)
 
 
 def test_without_settings_a_card_stays_as_it_is(disc_run):
     card = disc_run.card
     assert adjusted(card, {}) is card
+
+
+def test_memory_is_an_amount_or_a_number_of_bytes(disc_run):
+    assert (
+        uvala.load_run(disc_run.path, memory="1.5GB").memory
+        == uvala.load_run(disc_run.path, memory=1500000000).memory
+    )
+    with pytest.raises(ConfigError, match="memory '-1'"):
+        uvala.load_run(disc_run.path, memory=-1)
+
+
+def test_one_path_is_as_good_as_a_list_of_one(disc_run, disc_data, tmp_path):
+    outputs, failures = disc_run.predict_files(disc_data / "images/00.png", tmp_path / "out", objects="csv")
+    assert len(outputs) == 1
+    assert not failures

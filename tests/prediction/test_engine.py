@@ -45,6 +45,16 @@ class TestPrediction:
         expected = (once(image).probabilities + once(image[..., ::-1]).probabilities[..., ::-1]) / 2
         np.testing.assert_allclose(mirrored(image).probabilities, expected, rtol=0, atol=1e-6)
 
+    def test_grey_that_was_saved_as_rgb_is_grey_again(self, disc_run):
+        image = discs()[0]
+        found = disc_run.predict(np.stack([image] * 3, axis=-1)).probabilities
+        np.testing.assert_array_equal(found, disc_run.predict(image).probabilities)
+
+    def test_colours_are_not_made_grey(self, disc_run):
+        image = np.stack([discs(seed=seed)[0] for seed in range(3)], axis=-1)
+        with pytest.raises(ShapeError, match=r"save the image in grey, or train with `channels = 1`"):
+            disc_run.predict(image)
+
     def test_pixels_that_are_no_number_do_not_spread(self, disc_run):
         image = discs()[0].astype(np.float32)
         image[0, 0] = np.nan
@@ -74,4 +84,4 @@ def test_text_is_no_image():
 
 def test_other_channels_are_refused(disc_run):
     with pytest.raises(ShapeError, match="an image of 3 channels; expected 1"):
-        disc_run.predict(np.zeros((20, 20, 3), np.uint8))
+        disc_run.predict(np.arange(1200, dtype=np.uint16).reshape(20, 20, 3))

@@ -259,7 +259,7 @@ class TestInterrupted:
 
 
 def test_an_image_with_other_channels_is_passed_over(predictor, tmp_path):
-    np.save(tmp_path / "colour.npy", np.zeros((90, 90, 3), np.uint8))
+    np.save(tmp_path / "colour.npy", np.arange(90 * 90 * 3, dtype=np.uint16).reshape(90, 90, 3))
     result = predict_large(predictor, tmp_path / "colour.npy", tmp_path / "out", Wanted())
     assert isinstance(result, Failure)
     assert "an image of 3 channels; expected 1" in str(result.error)

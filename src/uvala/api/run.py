@@ -19,7 +19,9 @@ from uvala.data.split_lists import decided_sides
 from uvala.errors import ConfigError
 from uvala.evaluation.scores import Scores
 from uvala.plan.schema import Plan
+from uvala.prediction.adjust import adjusted
 from uvala.prediction.engine import Prediction, Predictor, as_channels_first
+from uvala.prediction.execution import parse_memory
 from uvala.prediction.folder import Failure, Output
 from uvala.prediction.large import Watch
 from uvala.prediction.objects import object_kinds
@@ -113,12 +115,12 @@ class Run:
 
     def predict_files(
         self,
-        inputs: Sequence[str | Path],
+        inputs: str | Path | Sequence[str | Path],
         out: str | Path,
         *,
         probabilities: bool = False,
         overlays: bool = False,
-        objects: Sequence[str] = (),
+        objects: str | Sequence[str] = (),
         uncertainty: bool = False,
         format: FileFormat = "auto",
         precision: Precision = "auto",
@@ -136,14 +138,14 @@ class Run:
         wanted = Wanted(
             probabilities=probabilities,
             overlays=overlays,
-            objects=object_kinds(objects),
+            objects=object_kinds([objects] if isinstance(objects, str) else objects),
             uncertainty=uncertainty,
             format=format,
             precision=precision,
         )
         return predict_paths(
             self.predictor,
-            inputs,
+            [inputs] if isinstance(inputs, str | Path) else inputs,
             out,
             wanted,
             resume=resume,
@@ -250,14 +252,18 @@ def load_run(
     device: str = "auto",
     test_time: bool | None = None,
     backend: str = "torch",
-    memory: int | None = None,
+    memory: int | str | None = None,
     others: Sequence[str | Path] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """The run in a folder; RunError if there is none, or if another version wrote it.
 
-    device, test_time, backend, memory, settings: as of `Run`. others: folders of runs whose networks are
-    averaged with this one's; RunError where they do not have the same channels and classes.
+    device, test_time, backend, settings: as of `Run`. memory: likewise, or an amount such as "2GB". others:
+    folders of runs whose networks are averaged with this one's; RunError where they do not have the same
+    channels and classes. ConfigError for an amount or settings that cannot be.
     """
-    averaged = tuple(open_run(each) for each in others)
-    return Run(open_run(path), device, test_time, backend, memory, averaged, flat(settings or {}))
+    folder, averaged = open_run(path), tuple(open_run(each) for each in others)
+    adjustments = flat(settings or {})
+    adjusted(folder.card, adjustments)
+    ceiling = None if memory is None else parse_memory(str(memory))
+    return Run(folder, device, test_time, backend, ceiling, averaged, adjustments)

@@ -1,12 +1,12 @@
 """A run and an image make a prediction."""
 
 import json
-from collections.abc import Collection, Generator, Mapping, Sequence, Sized
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,12 +46,10 @@ __all__ = [
     "Predictor",
     "as_channels_first",
     "prediction_of",
-    "require_channels",
     "use_of",
     "uses_learnt_maps",
+    "with_channels",
 ]
-
-Channels = TypeVar("Channels", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -276,7 +274,7 @@ class Predictor:
         spread: whether it shall know what views and networks do not agree on.
         """
         card = self.card
-        converted = require_channels(convert_channels(image, card.data.channels), card)
+        converted = with_channels(image, card)
         outputs = mean_outputs(
             predict_outputs(
                 self.execution.prepared(member).on(self.device),
@@ -320,16 +318,13 @@ class Predictor:
 
     def _converted(self, image: LazyImage) -> LazyImage:
         """The image with the channels that the network wants."""
-        wanted, read = self.card.data.channels, image.read
-        if wanted is None or image.channels == wanted:
-            require_channels(range(image.channels), self.card)
+        card, read = self.card, image.read
+        wanted = card.network.in_channels
+        if image.channels == wanted:
             return image
-        one = convert_channels(read(Box(0, 0, 1, 1)), wanted)
-        require_channels(one, self.card)
-        whole = None if image.whole is None else convert_channels(image.whole, wanted)
-        return replace(
-            image, channels=wanted, read=lambda box: convert_channels(read(box), wanted), whole=whole
-        )
+        with_channels(read(Box(0, 0, 1, 1)), card)  # refuses at once what would be refused later
+        whole = None if image.whole is None else with_channels(image.whole, card)
+        return replace(image, channels=wanted, read=lambda box: with_channels(read(box), card), whole=whole)
 
 
 def prediction_of(image: ImageArray, outputs: Outputs, card: Card) -> Prediction:
@@ -346,15 +341,27 @@ def prediction_of(image: ImageArray, outputs: Outputs, card: Card) -> Prediction
     )
 
 
-def require_channels(channels: Channels, card: Card) -> Channels:
-    """What has as many channels as the network wants, a place each; ShapeError otherwise."""
-    if len(channels) != card.network.in_channels:
-        raise ShapeError(
-            found=f"an image of {len(channels)} channel{'s' * (len(channels) > 1)}",
-            expected=f"{card.network.in_channels}, as in the images that the network was trained on",
-            fix="convert the image, or train on images like it",
-        )
-    return channels
+def with_channels(image: ImageArray, card: Card) -> ImageArray:
+    """The image [C, H, W] with as many channels as the network wants; ShapeError if it cannot have them.
+
+    It is converted as the data trained on were. Otherwise nothing is made up or lost: grey is repeated for a
+    network of RGB, and grey that was saved as RGB is grey again.
+    """
+    wanted = card.network.in_channels
+    converted = convert_channels(image, card.data.channels)
+    if len(converted) == wanted:
+        return converted
+    if wanted == 3 and len(converted) == 1:
+        return convert_channels(converted, wanted)
+    if wanted == 1 and len(converted) == 3 and (converted[1:] == converted[0]).all():
+        return converted[:1]
+    raise ShapeError(
+        found=f"an image of {len(converted)} channel{'s' * (len(converted) > 1)}",
+        expected=f"{wanted}, as in the images that the network was trained on",
+        fix="save the image in grey, or train with `channels = 1` in dataset.toml, which converts all images"
+        if (wanted, len(converted)) == (1, 3)
+        else "give it those channels, or train on images like it",
+    )
 
 
 def uses_learnt_maps(decoding: ObjectConfig) -> bool:

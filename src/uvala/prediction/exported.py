@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvala.arrays import Box, ImageArray, Size
-from uvala.data.dataset import convert_channels
 from uvala.data.normalise import scale_of
 from uvala.images.lazy import LazyImage
 from uvala.prediction.adjust import adjusted
 from uvala.prediction.blended import Blended
-from uvala.prediction.engine import Prediction, prediction_of, require_channels, use_of
+from uvala.prediction.engine import Prediction, prediction_of, use_of, with_channels
 from uvala.prediction.execution import Cutting, cutting_of
 from uvala.prediction.file_card import MASK, FileCard
 from uvala.prediction.file_kinds import SUFFIXES
@@ -125,7 +124,7 @@ class ExportedPredictor:
 
     def _converted(self, image: ImageArray) -> ImageArray:
         """The image with the channels that the network wants; ShapeError if it cannot have them."""
-        return require_channels(convert_channels(image, self.card.data.channels), self.card)
+        return with_channels(image, self.card)
 
     def _in_tiles(self, image: ImageArray | LazyImage, spread: bool) -> TiledUse:
         """The file as `tiling` is to use it on this image."""
