@@ -90,6 +90,13 @@ class TestOverlay:
         picture = overlay(GREY, np.ones((16, 16), np.uint8), colours, alpha=0.5)
         assert picture[8, 8].tolist() == [150, 100, 228]
 
+    def test_objects_that_touch_are_outlined_each(self):
+        classes, objects = np.ones((16, 16), np.uint8), np.ones((16, 16), np.int32)
+        objects[:, 8:] = 2
+        together = overlay(GREY, classes, class_colours(2))
+        apart = overlay(GREY, classes, class_colours(2), objects=objects)
+        assert (apart != together).any(axis=2).any(axis=0).nonzero()[0].tolist() == [7, 8]
+
     def test_the_outline_lies_inside_its_region(self):
         classes = np.zeros((16, 16), np.uint8)
         classes[4:12, 4:12] = 1

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from uvala.arrays import IGNORE, ClassMap, ImageArray
+from uvala.arrays import IGNORE, ClassMap, ImageArray, LabelMap
 from uvala.errors import ShapeError
 
 __all__ = ["ERROR_COLOURS", "class_colours", "error_map", "lay_over", "overlay", "paint", "to_display"]
@@ -155,12 +155,18 @@ def paint(classes: ClassMap, colours: Colours) -> Picture:
 
 
 def overlay(
-    image: ImageArray, classes: ClassMap, colours: Colours, alpha: float = 0.45, outline: bool = True
+    image: ImageArray,
+    classes: ClassMap,
+    colours: Colours,
+    alpha: float = 0.45,
+    outline: bool = True,
+    objects: LabelMap | None = None,
 ) -> Picture:
     """`image` [C, H, W] with its classes, uint8 [H, W], filled in colour and outlined.
 
     Class 0 shows the image; ignored pixels are hatched. alpha: how strongly the fill covers the image, 0 to
     1. The outline lies inside each region; it is wider on large images, so that it survives scaling down.
+    objects: numbers [H, W], to outline each of those that touch, too.
     """
     if image.shape[-2:] != classes.shape:
         raise ShapeError(
@@ -168,11 +174,16 @@ def overlay(
             expected="equal height and width",
             fix="give the class map of this image",
         )
-    return lay_over(to_display(image), classes, colours, alpha, outline)
+    return lay_over(to_display(image), classes, colours, alpha, outline, objects)
 
 
 def lay_over(
-    picture: Picture, classes: ClassMap, colours: Colours, alpha: float = 0.45, outline: bool = True
+    picture: Picture,
+    classes: ClassMap,
+    colours: Colours,
+    alpha: float = 0.45,
+    outline: bool = True,
+    objects: LabelMap | None = None,
 ) -> Picture:
     """`picture`, uint8 [H, W, 3], with its classes, uint8 [H, W], as in `overlay`; its own colours stay."""
     picture = picture.copy()
@@ -180,7 +191,8 @@ def lay_over(
     filled = (classes != 0) & (classes != IGNORE)
     picture[filled] = _blend(picture[filled], table[classes[filled]], alpha)
     if outline:
-        edge = filled & _edges(classes, width=max(1, round(min(classes.shape) / 512)))
+        regions = classes if objects is None else objects
+        edge = filled & _edges(regions, width=max(1, round(min(classes.shape) / 512)))
         # a little white in the line sets it off from a fill of the same colour
         picture[edge] = _blend(table[classes[edge]], np.full(3, 255, np.uint8), 0.25)
     hatched = (classes == IGNORE) & _stripes(classes.shape)
@@ -226,12 +238,12 @@ def _blend(below: NDArray[np.uint8], above: NDArray[np.uint8], alpha: float) -> 
     return (below * (1 - alpha) + above * alpha).round().astype(np.uint8)
 
 
-def _edges(classes: ClassMap, width: int) -> NDArray[np.bool_]:
-    """Pixels within `width` of another class, up, down, left or right; the image's border is no edge."""
-    edge = np.zeros(classes.shape, bool)
+def _edges(regions: ClassMap | LabelMap, width: int) -> NDArray[np.bool_]:
+    """Pixels within `width` of another region, up, down, left or right; the image's border is no edge."""
+    edge = np.zeros(regions.shape, bool)
     for step in range(1, width + 1):
-        rows = classes[step:] != classes[:-step]
-        columns = classes[:, step:] != classes[:, :-step]
+        rows = regions[step:] != regions[:-step]
+        columns = regions[:, step:] != regions[:, :-step]
         edge[step:] |= rows
         edge[:-step] |= rows
         edge[:, step:] |= columns

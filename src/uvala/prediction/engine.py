@@ -117,8 +117,12 @@ class Prediction:
         return self.objects if self.encoding.kind == "instances" else None
 
     def overlay(self, alpha: float = 0.45) -> NDArray[np.uint8]:
-        """The classes in colour over the image: uint8 RGB [H, W, 3]."""
-        return overlay(self.image, self.mask, class_colours(self.encoding.num_classes), alpha=alpha)
+        """The classes, or the objects that masks number, in colour over the image: uint8 RGB [H, W, 3]."""
+        objects, colours = self._objects, class_colours(self.encoding.num_classes)
+        if objects is None:
+            return overlay(self.image, self.mask, colours, alpha=alpha)
+        classes = np.where(objects > 0, self.decoding.object_class, 0).astype(np.uint8)
+        return overlay(self.image, classes, colours, alpha=alpha, objects=objects)
 
     def save(self, path: str | Path) -> Path:
         """Write the mask in the encoding of the data set trained on; where it lies.
