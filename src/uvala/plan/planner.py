@@ -42,8 +42,8 @@ _HEAVY = (
     5e9  # multiply-adds forward: a tenth of a second, and with the way back three times that, on two cores
 )
 _STEPS_AT_LEAST = 10  # what to give time for instead
-_MOST_FOR_PREDICTIONS = 0.4  # of what is left; a training keeps a third for them and the report, and no more
-_FEW_SECONDS = 5.0  # that predictions may take in any case
+_MOST_FOR_PREDICTIONS = 0.35  # of what is left: what a training keeps for them and the report, at most
+_FEW_SECONDS = 5.0  # more than that, by which a training may outlast its budget
 _AGAIN = 1.1  # times what was measured: it is not the same the next time
 _LOOK_SHARE = 0.02  # of a budget, at most, goes to looking at pairs of image and mask
 
@@ -188,7 +188,7 @@ def _require_predictions(plan: Plan, pace: float, facts: Facts, clock: Clock) ->
     """
     looks = 1 + 2 * len(views_of(plan.test_time))
     seconds = looks * math.prod(facts.median) * pace
-    most = max(_FEW_SECONDS, _MOST_FOR_PREDICTIONS * clock.remaining)
+    most = _MOST_FOR_PREDICTIONS * clock.remaining + _FEW_SECONDS
     if seconds <= most or not math.isfinite(seconds):
         return
     raise _too_short(
@@ -197,7 +197,7 @@ def _require_predictions(plan: Plan, pace: float, facts: Facts, clock: Clock) ->
         _AGAIN * max(seconds / _MOST_FOR_PREDICTIONS, clock.elapsed),
         found=f"to predict an image of {facts.median} pixels {looks} times takes about "
         f"{format_duration(seconds)}, and no result takes less",
-        expected="that within two fifths of the time, and the rest to train in",
+        expected="that within a third of the time, and the rest to train in",
         fix="a smaller network, or images cut into pieces",
     )
 
