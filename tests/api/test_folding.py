@@ -22,7 +22,7 @@ from uvala.api.lengthening import lengthened
 from uvala.api.resuming import used_by
 from uvala.config import override
 from uvala.data.dataset import read_dataset
-from uvala.errors import BudgetError, ConfigError, DataError, RunError, SplitError
+from uvala.errors import BudgetError, ConfigError, DataError, RunError, SplitError, StorageError
 from uvala.evaluation.scores import Scores
 from uvala.log import EventLog, read_events
 from uvala.plan.budget import Clock
@@ -94,6 +94,7 @@ class TestTogether:
     def test_report_and_card_tell_the_score_out_of_fold(self, folded):
         assert "out of fold" in folded.report.read_text()
         assert folded.card.data.notes[0].startswith("each image by the network that was not trained on it")
+        assert "a standard deviation of 0." in folded.card.data.notes[0]
 
     def test_is_evaluated_like_any_run(self, folded, tmp_path):
         other = write_discs(tmp_path / "other", count=2, size=(40, 40), values=(0, 255))
@@ -157,6 +158,9 @@ class TestStopped:
         assert began == [2, 3]
         assert whole.card.training.finished
         assert whole.card.training.steps == 3 * 12
+        # what was found out of fold at the stop is nothing that a later fold begins with
+        assert "out of fold" in stopped.card.data.notes[0]
+        assert not any("out of fold" in note for note in folds_of(run.folder)[2].card.data.notes)
         assert len(uvala.load_run(run.path).predictor.members) == 3
 
     def test_a_fold_that_begins_after_a_stop_has_used_no_time(self, stopped, tmp_path):
@@ -392,19 +396,84 @@ def test_a_resume_on_a_device_that_is_not_there_changes_nothing(folded, tmp_path
     assert files == {each: each.read_bytes() for each in path.rglob("*.*") if each.is_file()}
 
 
-def test_what_goes_wrong_in_one_leaves_the_others(data, tmp_path):
-    fold = 0
+class TestTrouble:
+    """A fold may go wrong, as where the watchdog gives up."""
 
-    def fail(event):
-        nonlocal fold
-        fold = event.get("number", fold)
-        if fold == 2 and event["event"] == "validation":
+    @staticmethod
+    def listener(*folds):
+        place = 0
+
+        def fail(event):
+            nonlocal place
+            place = event["number"] if event["event"] == "fold" else place
+            if place in folds and event["event"] == "validation":
+                raise DataError(found="trouble", expected="none", fix="try again")
+
+        return fail
+
+    def test_in_one_leaves_the_others(self, data, tmp_path):
+        run = train_quickly(data, tmp_path / "run", steps=2, folds=2, listener=self.listener(1))
+        assert is_finished(folds_of(run.folder)[1])
+        assert not run.card.training.finished
+        assert run.predict(IMAGE).mask.shape == IMAGE.shape
+        said = [event["text"] for event in read_events(run.folder.log_path) if event["event"] == "warning"]
+        assert any(text.startswith("fold-1 went wrong: found trouble") for text in said)
+        assert uvala.train(tmp_path / "run", resume=True).card.training.finished
+
+    def test_in_all_is_that_of_the_command_and_leaves_nothing(self, data, tmp_path, monkeypatch):
+        tried = []
+
+        def fit(fold, *_, **__):
+            tried.append(fold.path.name)
             raise DataError(found="trouble", expected="none", fix="try again")
 
-    with pytest.raises(DataError):
-        train_quickly(data, tmp_path / "run", steps=2, folds=2, listener=fail)
-    assert uvala.load_run(tmp_path / "run").predict(IMAGE).mask.shape == IMAGE.shape
-    assert uvala.train(tmp_path / "run", resume=True).card.training.finished
+        monkeypatch.setattr("uvala.api.folding.fit", fit)
+        with pytest.raises(DataError, match="trouble"):
+            train_quickly(data, tmp_path / "run", steps=2, folds=2)
+        assert tried == ["fold-1", "fold-2"]
+        assert not (tmp_path / "run").exists()
+
+    def test_leaves_a_fold_its_time(self, data, tmp_path, monkeypatch):
+        budgets = []
+
+        def fit(fold, *_, **__):
+            budgets.append(fold.plan.length.budget)
+            raise DataError(found="trouble", expected="none", fix="try again")
+
+        monkeypatch.setattr("uvala.api.folding.fit", fit)
+        options = {"model": "pocket_unet", "device": "cpu", "settings": QUICK}
+        with pytest.raises(DataError):
+            uvala.train(data, out=tmp_path / "run", folds=3, budget=90, **options)
+        assert budgets[2] < 1.5 * budgets[0], "three times as much, if it had all that is left"
+
+
+def test_a_fold_that_was_gone_on_with_is_scored_again_with_the_others(folded, tmp_path):
+    run = shutil.copytree(folded.path, tmp_path / "run")
+    fold = RunFolder(run / "fold-1")
+    later = fold.card.training.model_copy(update={"ended": "2100-01-01T00:00:00+00:00"})
+    fold.write_card(fold.card.model_copy(update={"training": later}))
+    (run / "scores.json").unlink()
+    assert uvala.train(run, resume=True).folder.scores_path.is_file()
+
+
+def test_a_fold_is_trained_by_one_process_at_a_time(data, tmp_path):
+    refused = []
+
+    def meanwhile(event):
+        if event["event"] == "validation" and not refused:
+            refused.append(event)
+            with pytest.raises(StorageError, match="another process is at work"):
+                uvala.train(tmp_path / "run/fold-1", resume=True)
+
+    train_quickly(data, tmp_path / "run", steps=1, folds=2, listener=meanwhile)
+    assert refused
+
+
+def test_a_fold_tells_of_itself(folded):
+    fold = folds_of(folded.folder)[1]
+    plan = {event["path"]: event for event in read_events(fold.log_path) if event["event"] == "plan"}
+    assert plan["folds"]["value"] == 1
+    assert plan["folds"]["reason"].startswith("a fold of a run")
 
 
 def test_the_card_of_the_whole_is_written_when_all_else_is_there(data, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """A plan without a training, and a training by that plan."""
 
+import json
 import time
 
 import pytest
@@ -65,6 +66,29 @@ def test_begins_from_weights_as_a_training_does(disc_run, disc_data):
     assert "a third of" in found.reasons["optimiser.learning_rate"]
     with pytest.raises(ConfigError, match="with the weights of"):
         uvala.plan_training(disc_data, start=disc_run.path, model="unet")
+
+
+@pytest.mark.parametrize(
+    ("budget", "decided", "folds", "advised"),
+    [("1d", False, 5, False), ("1d", True, 1, False), ("2h", False, 1, True)],
+    ids=["a day", "somebody decided what validates", "two hours"],
+)
+def test_long_trainings_are_of_folds_where_the_images_may_be_parted(
+    disc_data, tmp_path, budget, decided, folds, advised
+):
+    names = sorted(path.name for path in (disc_data / "images").iterdir())
+    (tmp_path / "split.json").write_text(json.dumps({"val": names[:2]}))
+    cheap = {"patches.size": 32, "patches.batch": 2, "execution.compile": False, "precision": "float32"}
+    found = uvala.plan_training(
+        disc_data,
+        budget=budget,
+        split=tmp_path / "split.json" if decided else None,
+        device="cpu",
+        settings={**cheap, "execution.memory_format": "contiguous", "model.options.width": 8},
+    )
+    assert found.plan.folds == folds
+    assert folds == 1 or "for each of 5 networks" in found.reasons["folds"]
+    assert any("--folds 5" in line for line in found.evidence) == advised
 
 
 class FakeClock(Clock):

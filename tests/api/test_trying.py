@@ -43,7 +43,7 @@ def test_what_is_clearly_better_stands_in_plan_and_log(prepared, tmp_path, monke
     rate = long.plan.optimiser.learning_rate
 
     def score(plan):
-        return 0.9 if plan.optimiser.learning_rate > rate else 0.5
+        return (0.9 if plan.optimiser.learning_rate > rate else 0.5), 3
 
     run = RunFolder(tmp_path)
     log = write_down(long, run, None, 0.0)
@@ -54,8 +54,24 @@ def test_what_is_clearly_better_stands_in_plan_and_log(prepared, tmp_path, monke
     assert said[-1]["value"] == run.plan.optimiser.learning_rate
 
 
+def test_all_trials_are_compared_by_as_many_images_as_the_first_has_time_for(prepared, tmp_path, monkeypatch):
+    told = []
+
+    def score(prepared, run, seconds, asked, images):
+        told.append(images)
+        return 0.5, images or 4
+
+    monkeypatch.setattr("uvala.api.trying.trial_score", score)
+    long = replace(prepared, plan=override(prepared.plan, HOURS, where="here"))
+    run = RunFolder(tmp_path)
+    log = write_down(long, run, None, 0.0)
+    improve_by_trials(long, {}, run, log, clock=Clock(7200.0), stop=StopSignal())
+    assert told[0] == 0
+    assert set(told[1:]) == {4}
+
+
 def test_the_time_used_is_known_after_a_power_cut(prepared, tmp_path, monkeypatch):
-    def cut_off(prepared, run, seconds, asked):
+    def cut_off(prepared, run, seconds, asked, images):
         assert not asked()
         raise KeyboardInterrupt
 
@@ -113,6 +129,7 @@ def test_a_run_that_is_cut_off_in_a_trial_can_be_gone_on_with(disc_data, tmp_pat
 @pytest.mark.slow  # ten seconds, the least that a training can have
 def test_a_trial_trains_for_so_long_and_finds_the_discs(prepared, tmp_path):
     plan = override(prepared.plan, {"length.budget": 3600.0, "length.steps": None}, where="here")
-    score = trial_score(replace(prepared, plan=plan), RunFolder(tmp_path), 10.0, lambda: False)
+    score, images = trial_score(replace(prepared, plan=plan), RunFolder(tmp_path), 10.0, lambda: False, 1)
     assert RunFolder(tmp_path).plan.length.budget == 10
+    assert images == 1
     assert 0.8 < score <= 1

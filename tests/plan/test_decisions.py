@@ -14,6 +14,7 @@ from uvala.data.dataset import read_dataset
 from uvala.data.fingerprint import take_fingerprint
 from uvala.errors import ConfigError
 from uvala.plan.budget import Clock
+from uvala.plan.decisions.folds import folds_advice, folds_for
 from uvala.plan.planner import make_plan
 from uvala.plan.probe import StepCost
 from uvala.plan.schema import Plan, plan_values
@@ -506,3 +507,38 @@ def test_nothing_is_measured_without_a_budget(classes):
         probe=fail,
     )
     assert math.isfinite(plan.optimiser.learning_rate)
+
+
+class TestFolds:
+    """Where a network has enough of the time, what is left of it trains others."""
+
+    def test_hours_are_parted_among_five_networks(self):
+        folds, reason = folds_for({"seed": 1}, 5 * 3600.0, 10)
+        assert folds == 5
+        assert "1 h 00 min for each of 5 networks" in reason
+
+    @pytest.mark.parametrize(
+        ("wanted", "budget", "groups"),
+        [
+            ({}, 4 * 3600.0, 100),
+            ({}, None, 100),
+            ({}, 86400.0, 9),
+            ({"folds": 1}, 86400.0, 100),
+            ({"model.name": "pytorch_unet"}, 86400.0, 100),
+        ],
+        ids=["too little time", "no time", "few groups of images", "one asked for", "a network asked for"],
+    )
+    def test_otherwise_there_is_one(self, wanted, budget, groups):
+        assert folds_for(wanted, budget, groups) == (1, "")
+
+    def test_from_an_hour_on_they_are_recommended(self):
+        planned = {"length.budget": 3600.0, "folds": 1}
+        assert "--folds 5" in folds_advice(planned, {}, 10)
+
+    @pytest.mark.parametrize(
+        ("planned", "wanted", "groups"),
+        [({"folds": 5}, {}, 10), ({}, {"folds": 1}, 10), ({}, {}, 9), ({"length.budget": 600.0}, {}, 10)],
+        ids=["planned", "one asked for", "few groups of images", "too little time"],
+    )
+    def test_they_are_not_recommended_otherwise(self, planned, wanted, groups):
+        assert not folds_advice({"length.budget": 7200.0, "folds": 1} | planned, wanted, groups)

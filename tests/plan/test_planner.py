@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from drawn import write_discs
-from machines import SLOW_CPU, TWO_CORES
+from machines import SLOW_CPU
 from uvala.arrays import Size
 from uvala.data.dataset import read_dataset
 from uvala.errors import BudgetError, ConfigError
@@ -171,22 +171,6 @@ def test_what_was_measured_is_told(dataset):
         tell=lines.append,
     )
     assert any("ms a step" in line and "patches of 32" in line for line in lines)
-
-
-def test_with_hours_folds_are_recommended(dataset):
-    lines = []
-    settings = {"length.budget": 7200.0}
-    machine = {"machine": TWO_CORES.machine, "probe": TWO_CORES.probe}
-    make_plan(
-        dataset,
-        dataset.samples,
-        settings=settings,
-        clock=Clock(7200),
-        device=CPU,
-        tell=lines.append,
-        **machine,
-    )
-    assert "--folds 5" in lines[-1]
 
 
 def test_the_schema_describes_every_setting():

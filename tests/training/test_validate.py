@@ -70,3 +70,9 @@ def test_says_which_classes_are_there_and_which_are_predicted(training):
     found = validated(training, World.alone())
     assert found.present == (0, 1, 2)
     assert set(found.predicted) <= {0, 1, 2}
+
+
+def test_as_many_images_are_looked_at_as_was_said(disc_data, tmp_path):
+    training = Training(job(disc_data, tmp_path, validated=2, settings={"length.steps": 1}))
+    training.run(lambda: False)
+    assert training.progress.validated == 2

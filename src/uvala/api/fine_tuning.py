@@ -155,7 +155,7 @@ def start_from(source: Source, network: NetworkCard, names: Sequence[str], *, se
                 expected=f"the weights of {network.name} with the options of the plan",
                 fix="leave settings of model.options out: with --from they are those of the weights",
             )
-        state[key] = _with_rows(tensor.clone(), old, axes[key].classes, source.logits, rows)
+        state[key] = _with_rows(tensor.clone(), old, axes[key].classes, rows)
     return Start(state, tuple(_notes(source, network, names, rows)))
 
 
@@ -224,9 +224,7 @@ def _fits(old: Tensor, new: Tensor, by_classes: Sequence[int]) -> bool:
     )
 
 
-def _with_rows(
-    fresh: Tensor, old: Tensor, axes: Sequence[int], logits: int, rows: Sequence[int | None]
-) -> Tensor:
+def _with_rows(fresh: Tensor, old: Tensor, axes: Sequence[int], rows: Sequence[int | None]) -> Tensor:
     """`fresh` with what `old` has for the logits that it knows. axes: those that count logits."""
     if not axes:
         return old.to(fresh.dtype)

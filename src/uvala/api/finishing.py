@@ -169,10 +169,22 @@ class Finish:
         self.run.write_card(card.model_copy(update={"training": training}))
 
     def _time_limit(self, seconds: float) -> Callable[[], bool]:
-        """Whether looking at images has to end: the time is up, or somebody asks now."""
+        """Whether looking at images has to end: the time is up to the nearest image, or somebody asks now.
+
+        To be called between images.
+        """
         stop, began = self.stop, time.monotonic()
         asked = stop.asked
-        return lambda: time.monotonic() - began > seconds or (stop.asked and not asked)
+        # after a stop, loading the network must not make the first image the only one
+        before = began if self.ended else None
+
+        def over() -> bool:
+            nonlocal before
+            now = time.monotonic()
+            image, before = now - (now if before is None else before), now
+            return now + image / 2 > began + seconds or (stop.asked and not asked)
+
+        return over
 
 
 def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:

@@ -1,6 +1,8 @@
 """What follows the last fold: objects and scores out of fold, the mean of all folds on the test images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from statistics import stdev
 
 import torch
 
@@ -25,7 +27,7 @@ from uvala.training.checkpoint import read_progress
 from uvala.training.progress import Progress
 from uvala.training.stop import StopSignal
 
-__all__ = ["finish_folds"]
+__all__ = ["finish_folds", "notes_of_data"]
 
 _OUT_OF_FOLD = "each image by the network that was not trained on it (out of fold)"
 
@@ -39,33 +41,40 @@ def finish_folds(
     log: EventLog,
     *,
     stop: StopSignal,
+    failed: Collection[RunFolder] = (),
 ) -> Run:
     """Tune, score and report the mean of those folds whose weights a validation has chosen.
 
     folds: each with its split. stop: one that was asked for before is of the folds, and leaves them unended.
+    failed: folds that went wrong; there is as much time to score the others as if they had not.
     """
     ready = [(fold, split) for fold, split in folds if fold.has_chosen_weights]
     together = _together([fold for fold, _ in ready])
     ended = not stop.asked and all(is_finished(fold) for fold, _ in folds)
+    in_time = not stop.asked and all(is_finished(fold) or fold in failed for fold, _ in folds)
     page = page_seconds() if clock.budget else 0.0
-    finish = Finish(run, dataset, device, clock, log, stop, brief=True, ended=ended, page=page)
+    finish = Finish(run, dataset, device, clock, log, stop, brief=True, ended=in_time, page=page)
     finish.write_training(together, finished=False)
     if not ended:
-        log("warning", text=_unended(run, [fold for fold, _ in folds], clock))
+        log("warning", text=_unended(run, [fold for fold, _ in folds], clock, failed))
     if ready:
         scores = _score(run, dataset, ready, finish)
         finish.write_training(together, finished=ended)
-        finish.end(scores)
+        replace(finish, ended=ended).end(scores)
     return Run(run, str(device))
 
 
-def _unended(run: RunFolder, folds: Sequence[RunFolder], clock: Clock) -> str:
-    """What a stop, or the end of the time, has left undone, in a sentence."""
-    missing = [f"{fold.path.name} ({_why_missing(fold)})" for fold in folds if not fold.has_chosen_weights]
+def _unended(run: RunFolder, folds: Sequence[RunFolder], clock: Clock, failed: Collection[RunFolder]) -> str:
+    """What a stop, trouble, or the end of the time has left undone, in a sentence."""
+    missing = [
+        f"{fold.path.name} ({'went wrong' if fold in failed else _why_missing(fold)})"
+        for fold in folds
+        if not fold.has_chosen_weights
+    ]
     over = clock.remaining < LEAST and not all(map(has_begun, folds))
     going_on = f"uvala train --resume {run.path}{' --budget +10m' * over} goes on"
     if not missing:
-        return f"stopped before all folds were trained and scored to their end; {going_on}"
+        return f"not all folds were trained and scored to their end; {going_on}"
     return f"missing from the mean of {len(folds)} folds: {', '.join(missing)}; {going_on}"
 
 
@@ -108,6 +117,7 @@ def _score(
     for sentence in verdict(scores):
         log("warning", text=sentence)
     write_run_report(run, dataset, scores, gallery, folder / "report.html", out_of_fold=True)
+    del judges  # the mean of all loads these networks again
     return finish.score(tested, "test") if tested else scores
 
 
@@ -129,15 +139,22 @@ class _Judges:
 
 def _tell(run: RunFolder, scores: Scores, folds: list[RunFolder], log: EventLog) -> None:
     """Say the scores out of fold in the log, and keep them in the card for whoever reads the page."""
-    validated = [fold.card.training.best_dice for fold in folds]
+    validated = [read_progress(fold).best_dice for fold in folds]
     by_fold = ", ".join("none" if dice is None else f"{dice:.3f}" for dice in validated)
     dice = "none" if scores.mean_dice is None else f"{scores.mean_dice:.3f}"
     text = f"{_OUT_OF_FOLD}: mean Dice {dice} over {len(scores.images)} images; in validation {by_fold}"
+    known = [dice for dice in validated if dice is not None]
+    if len(known) > 1:
+        text += f", a standard deviation of {stdev(known):.3f} between the parts"
     log("note", text=text)
     card = run.card
-    notes = [note for note in card.data.notes if not note.startswith(_OUT_OF_FOLD)]
-    data = card.data.model_copy(update={"notes": (text, *notes)})
+    data = card.data.model_copy(update={"notes": (text, *notes_of_data(card))})
     run.write_card(card.model_copy(update={"data": data}))
+
+
+def notes_of_data(card: Card) -> tuple[str, ...]:
+    """What a card says of the data, without what was found out of fold."""
+    return tuple(note for note in card.data.notes if not note.startswith(_OUT_OF_FOLD))
 
 
 def _together(folds: list[RunFolder]) -> Progress:

@@ -23,6 +23,7 @@ __all__ = [
     "folds_of",
     "has_begun",
     "is_finished",
+    "left_of_begun",
     "lengthen_folds",
     "require_time",
     "seconds_for_fresh",
@@ -140,15 +141,15 @@ def _left(run: RunFolder, dataset: Dataset, clock: Clock) -> list[float]:
             expected="folds that have done their steps",
             fix=f"first go on with them: uvala train --resume {run.path}",
         )
-    left = {fold.path: _left_of_begun(fold) for fold in unfinished if has_begun(fold)}
+    left = {fold.path: left_of_begun(fold) for fold in unfinished if has_begun(fold)}
     fresh = seconds_for_fresh(run, dataset, clock, promised=sum(left.values())) or 0.0
     return [left.get(fold.path, fresh if fold in unfinished else 0.0) for fold in folds]
 
 
-def _left_of_begun(fold: RunFolder) -> float:
+def left_of_begun(fold: RunFolder) -> float:
+    """Seconds that a fold which has begun has left by its plan; 0 without a budget."""
     budget = fold.plan.length.budget
-    assert budget is not None, "by steps it was refused"
-    return max(0.0, budget - used_by(fold, read_progress(fold)))
+    return 0.0 if budget is None else max(0.0, budget - used_by(fold, read_progress(fold)))
 
 
 def _reserve_of(run: RunFolder, dataset: Dataset, clock: Clock) -> float:

@@ -9,19 +9,21 @@ scores out of fold, come from images predicted by the one network that was not t
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
 
 from uvala.api.fitting import fit
-from uvala.api.fold_scores import finish_folds
+from uvala.api.fold_scores import finish_folds, notes_of_data
 from uvala.api.fold_times import (
     folds_of,
     has_begun,
     is_finished,
+    left_of_begun,
     lengthen_folds,
     seconds_for_fresh,
     used_by_folds,
@@ -34,11 +36,11 @@ from uvala.config import override
 from uvala.data.dataset import Dataset
 from uvala.data.folds import make_folds
 from uvala.data.splits import Split
-from uvala.errors import ConfigError, RunError
-from uvala.files import claim_folder, write_text
+from uvala.errors import ConfigError, DataError, RunError
+from uvala.files import claim_folder, held, storage_errors, write_text
 from uvala.log import EventLog, Listener, read_events
 from uvala.plan.budget import LEAST, Clock
-from uvala.plan.schema import Plan, write_plan
+from uvala.plan.schema import write_plan
 from uvala.runs.card import TrainingCard
 from uvala.runs.folder import RunFolder, pick_device
 from uvala.training.distributed import World
@@ -74,9 +76,12 @@ def fit_folds(
     """Train each fold that is not finished, then tune, score and report all of them together.
 
     A stop that is asked for in one of them, while it is trained or scored, is one of all. Folds for which no
-    time is left do not begin.
+    time is left do not begin. One that goes wrong is told, and tried again by a resume, for which its time is
+    kept; the others go on. DataError if none has come to anything.
     """
     folds = list(zip(folds_of(run), _splits(run, dataset), strict=True))
+    failed: dict[RunFolder, DataError] = {}
+    own_device = device.type if world.size > 1 else str(device)  # of several each takes its own
     with StopSignal(launched=world.size > 1) as stop:
         for place, (fold, split) in enumerate(folds):
             began = time.monotonic()
@@ -85,28 +90,43 @@ def fit_folds(
             if stop.asked:
                 break
             log("fold", number=place + 1, of=len(folds))
+            train: Callable[[], object]
             if has_begun(fold):
-                resume_run(
+                train = partial(
+                    resume_run,
                     fold,
                     dataset,
                     length={},
                     more=None,
-                    device=device.type if world.size > 1 else str(device),  # of several each takes its own
+                    device=own_device,
                     listener=listener,
                     started=began,
                     world=world,
                     stop=stop,
                 )
             else:
-                seconds = seconds_for_fresh(run, dataset, clock)
+                promised = sum(map(left_of_begun, failed))
+                seconds = seconds_for_fresh(run, dataset, clock, promised=promised)
                 if seconds is not None and seconds < LEAST:
                     break
                 fold_log = _begin(run, fold, split, place + 1, seconds, dataset, listener, began)
                 own = Clock(seconds, started=began)
-                fit(fold, dataset, own, device, fold_log, world=world, stop=stop)
+                train = partial(fit, fold, dataset, own, device, fold_log, world=world, stop=stop)
+            try:
+                with held(fold.path):
+                    train()
+            except DataError as error:
+                if world.size > 1:  # the others wait for words of a training that has ended
+                    raise
+                # its frames hold the network and the images of this fold
+                failed[fold] = error.with_traceback(None)
+                log("warning", text=f"{fold.path.name} went wrong: {error}")
+                continue
             if not is_finished(fold):
                 break
-        return finish_folds(run, dataset, folds, clock, device, log, stop=stop)
+        if failed and not any(fold.has_chosen_weights for fold, _ in folds):
+            raise next(iter(failed.values()))
+        return finish_folds(run, dataset, folds, clock, device, log, stop=stop, failed=failed)
 
 
 def resume_folds(
@@ -126,7 +146,10 @@ def resume_folds(
     """
     used = used_by_folds(run)
     total = lengthened(run.plan, length, None if more is None else used + more, used)
-    if total == run.plan and run.card.training.finished and all(map(is_finished, folds_of(run))):
+    trained = run.card.training
+    # a fold that was gone on with by itself has other weights than those that were scored together
+    known = all(is_finished(fold) and fold.card.training.ended <= trained.ended for fold in folds_of(run))
+    if total == run.plan and trained.finished and known:
         raise RunError(
             found=f"{run.path}, whose folds are finished",
             expected="folds that were cut off or stopped, or a longer time for them",
@@ -172,17 +195,20 @@ def _begin(
     """Fill the run folder of a fold; its log."""
     shutil.rmtree(fold.path, ignore_errors=True)  # cut off while it was filled: the card comes last
     claim_folder(fold.path, purpose="a fold")
-    own = dict.fromkeys(("folds", "length.budget"), "a fold of a run, with its share of the time")
-    write_plan(fold.plan_path, _plan_of_fold(run.plan, seconds), {**reasons_of(run), **own})
+    own, why = _own_settings(seconds), "a fold of a run, with its share of the time"
+    plan = override(run.plan, own, where="the plan of a fold")
+    write_plan(fold.plan_path, plan, {**reasons_of(run), **dict.fromkeys(own, why)})
     fold.write_split(split)
     fold.write_contents(dataset.contents)
     write_text(fold.log_path, "")
     if run.start_path.is_file():
-        fold.start_path.parent.mkdir(exist_ok=True)
-        shutil.copyfile(run.start_path, fold.start_path)
+        with storage_errors(fold.start_path):
+            fold.start_path.parent.mkdir(exist_ok=True)
+            shutil.copyfile(run.start_path, fold.start_path)
     counts = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
     card = run.card
-    data = card.data.model_copy(update={"fold": number, "split_origin": split.origin, **counts})
+    said = {"fold": number, "split_origin": split.origin, "notes": notes_of_data(card), **counts}
+    data = card.data.model_copy(update=said)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     # of the time that the run has used before a resume, this fold has used none
     begun = TrainingCard(**card.training.model_dump(include={"start", "device", "machine"}))
@@ -193,9 +219,11 @@ def _begin(
         # with a step: of how it began, and not of how an earlier fold went
         if event["event"] in ("plan", "data") or (event["event"] == "warning" and "step" in event):
             log.append(event)
+    for path, value in own.items():
+        log("plan", path=path, value=value, reason=why)
     return log
 
 
-def _plan_of_fold(plan: Plan, seconds: float | None) -> Plan:
-    length = {} if seconds is None else {"length.budget": round(seconds, 1)}
-    return override(plan, {"folds": 1, **length}, where="the plan of a fold")
+def _own_settings(seconds: float | None) -> dict[str, Any]:
+    """What of the plan is another for a fold."""
+    return {"folds": 1} if seconds is None else {"folds": 1, "length.budget": round(seconds, 1)}

@@ -4,6 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +15,18 @@ from torch import Tensor
 import uvala
 from uvala.api.fine_tuning import Source, seen_before, start_from
 from uvala.api.tuning import MOST_IMAGES
-from uvala.api.wishes import Wishes, for_images
+from uvala.api.wishes import VIEWS, Wishes, for_images
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.facts import Facts
-from uvala.data.splits import Split, make_split
+from uvala.data.splits import Split, make_split, units_of
 from uvala.errors import BudgetError, ConfigError
 from uvala.files import write_text
+from uvala.images.read import count_pages
 from uvala.log import Event, EventLog, Listener
 from uvala.models.catalog import create_model, without_pretrained
 from uvala.models.facts import measure
 from uvala.plan.budget import Clock, format_duration
+from uvala.plan.decisions.folds import folds_advice, folds_for
 from uvala.plan.evidence import fact_lines
 from uvala.plan.planner import fingerprint, make_plan
 from uvala.plan.probe import check_batch
@@ -33,6 +36,10 @@ from uvala.runs.folder import RunFolder
 from uvala.training.freezing import encoder_of
 
 __all__ = ["Prepared", "machine_of", "name_of", "prepare", "write_down"]
+
+
+_Choice = tuple[Plan, dict[str, str]]
+"""A plan, and the reason of each choice by dotted path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,22 +104,32 @@ def prepare(
     facts = fingerprint(dataset, training, clock.budget)
     numbered = dataset.encoding.kind == "instances"
     say("facts", lines=fact_lines(facts, dataset.encoding.names, numbered=numbered))
-    folds = wishes.plan().folds
-    plan, reasons = make_plan(
-        dataset,
-        training,
-        settings=wishes.values,
-        clock=clock.of_each(folds),
-        device=device,
-        facts=facts,
-        pixels_after=pixels_after(dataset, parts, folds=folds),
-        ranks=ranks,
-        given=source is not None,
-        tell=lambda line: say("probe", text=line),
-    )
-    reasons = wishes.explain(reasons)
-    network = _network(plan, dataset, ranks)
+
+    def planned(wishes: Wishes) -> _Choice:
+        folds = wishes.plan().folds
+        plan, reasons = make_plan(
+            dataset,
+            training,
+            settings=wishes.values,
+            clock=clock.of_each(folds),
+            device=device,
+            facts=facts,
+            pixels_after=pixels_after(dataset, parts, folds=folds),
+            ranks=ranks,
+            given=source is not None,
+            tell=lambda line: say("probe", text=line),
+        )
+        return plan, wishes.explain(reasons)
+
+    groups = 0 if source is not None else _groups_to_part(dataset, parts)
+    folds, why_folds = folds_for(wishes.values, clock.budget, groups)
+    (plan, reasons), without = _first_in_time(_from_the_costliest(wishes, folds, why_folds), planned)
     values = plan_values(plan)
+    if without:
+        say("note", text=without)
+    elif advice := folds_advice(values, wishes.values, groups):
+        say("probe", text=advice)
+    network = _network(plan, dataset, ranks)
     for path, reason in reasons.items():
         say("plan", path=path, value=values.get(path), reason=reason)
     start = None
@@ -134,6 +151,43 @@ def prepare(
         notes=notes,
         events=tuple(events),
     )
+
+
+def _from_the_costliest(wishes: Wishes, folds: int, why_folds: str) -> list[tuple[Wishes, str]]:
+    """The wishes, with folds that nobody asked for, and without what a recipe would give up for lack of time.
+
+    Each with what is given up, in a sentence. why_folds: empty: there are none.
+    """
+    if why_folds:
+        alone = f"one network: the time does not suffice for {folds}"
+        return [(wishes.instead({"folds": folds}, why_folds), ""), (wishes, alone)]
+    views = {path: False for path in VIEWS if wishes.values.get(path) and wishes.may_give_up(path)}
+    if not views:
+        return [(wishes, "")]
+    said = "one view of an image: there is no time for the mirrored ones of the recipe"
+    return [(wishes, ""), (wishes.instead(views, said), said)]
+
+
+def _first_in_time(
+    attempts: Sequence[tuple[Wishes, str]], planned: Callable[[Wishes], _Choice]
+) -> tuple[_Choice, str]:
+    """What is planned by the first wishes for which the time suffices, and what these gave up.
+
+    BudgetError where it suffices for none.
+    """
+    *costly, (cheapest, given_up) = attempts
+    for wishes, without in costly:
+        with suppress(BudgetError):
+            return planned(wishes), without
+    return planned(cheapest), given_up
+
+
+def _groups_to_part(dataset: Dataset, parts: Split) -> int:
+    """Groups of images, or single ones, that folds may part; 0 where somebody decided what validates."""
+    if parts.seed is None:
+        return 0
+    free = {*parts.train, *parts.val}
+    return sum(not free.isdisjoint(unit) for unit in units_of(dataset)[0])
 
 
 def write_down(
@@ -244,6 +298,7 @@ def _card(prepared: Prepared, members: tuple[str, ...]) -> Card:
             layout=dataset.layout,
             channels=dataset.channels_wanted,
             dtype=dataset.dtype,
+            pages_as_channels=_pages_as_channels(dataset),
             split_origin=parts.origin,
             notes=(*prepared.notes, *dataset.notes),
             table=_table(dataset),
@@ -255,6 +310,11 @@ def _card(prepared: Prepared, members: tuple[str, ...]) -> Card:
             machine=machine_of(prepared.device),
         ),
     )
+
+
+def _pages_as_channels(dataset: Dataset) -> bool:
+    first = dataset.samples[0].image
+    return first.page is None and count_pages(first.path) > 1
 
 
 def _counts(parts: Split) -> dict[str, int]:

@@ -46,9 +46,14 @@ def write_run_report(
     page = replace(
         _of_data(dataset, scores, gallery),
         card=_facts(run, dataset),
-        settings=[
-            (each["path"], each["value"], each["reason"]) for each in events if each["event"] == "plan"
-        ],
+        # of a setting that changed on the way, what holds
+        settings=list(
+            {
+                each["path"]: (each["path"], each["value"], each["reason"])
+                for each in events
+                if each["event"] == "plan"
+            }.values()
+        ),
         events=events,
     )
     if not run.card.data.imported:

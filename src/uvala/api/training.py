@@ -65,7 +65,8 @@ def train(
     {"patches.size": 192}. What is asked for by name wins over settings, these over a plan or a recipe, and
     what nobody asks for is planned.
     start: a run folder, or a checkpoint of another project, whose weights the training begins from.
-    folds: so many networks by cross-validation, whose predictions are averaged; they share the budget.
+    folds: so many networks by cross-validation, whose predictions are averaged; they share the budget. From
+    five hours on the plan may take five by itself.
     track: "tensorboard" or "mlflow", where curves go besides log.jsonl; both write into the run folder.
     split: a JSON file with lists of names under "train", "val" and "test".
     resume: go on after the last checkpoint of `out`, by the plan that it holds; `data` only if they lie

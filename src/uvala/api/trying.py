@@ -22,6 +22,9 @@ from uvala.training.stop import StopSignal
 __all__ = ["improve_by_trials", "trial_score"]
 
 _SECONDS = 60.0  # at most this much of the time used is not known after a power cut
+# Of the time for validations in a trial each gets its part: with the rounds of the whole training it would be
+# a second, in which a wide network sees one image.
+_ROUNDS = 4
 
 
 class _Stopped(Exception):
@@ -48,10 +51,14 @@ def improve_by_trials(
     if not seconds:
         return
 
+    images = 0  # that all trials are compared by: as many as the first has time for
+
     def try_out(plan: Plan, seconds: float) -> float:
+        nonlocal images
         with tempfile.TemporaryDirectory(prefix=".trial-", suffix=".part", dir=run.path) as scratch:
             tried = replace(prepared, plan=plan, events=())
-            return trial_score(tried, RunFolder(Path(scratch)), seconds, asked)
+            score, images = trial_score(tried, RunFolder(Path(scratch)), seconds, asked, images)
+            return score
 
     asked = _noting_time(run, clock, stop)
     try:
@@ -92,12 +99,16 @@ def _noting_time(run: RunFolder, clock: Clock, stop: StopSignal) -> Callable[[],
     return asked
 
 
-def trial_score(prepared: Prepared, run: RunFolder, seconds: float, asked: Callable[[], bool]) -> float:
-    """Best validation score of a training of so many seconds; NaN if it went wrong for good.
+def trial_score(
+    prepared: Prepared, run: RunFolder, seconds: float, asked: Callable[[], bool], images: int = 0
+) -> tuple[float, int]:
+    """Best validation score of a training of so many seconds, and of how many images.
 
-    asked: whether a stop is asked for; it ends in `_Stopped`.
+    NaN if it went wrong for good. asked: whether a stop is asked for; it ends in `_Stopped`. images: how many
+    shall be validated; 0: as many as there is time for.
     """
-    plan = override(prepared.plan, {"length.budget": seconds}, where="a trial")
+    shorter = {"length.budget": seconds, "validation.rounds": _ROUNDS}
+    plan = override(prepared.plan, shorter, where="a trial")
     write_down(replace(prepared, plan=plan), run, None, 0.0)
     parts, dataset = prepared.split, prepared.dataset
     job = Job(
@@ -111,13 +122,14 @@ def trial_score(prepared: Prepared, run: RunFolder, seconds: float, asked: Calla
         clock=Clock(seconds),
         log=EventLog(None),
         start=prepared.start,
+        validated=images,
     )
     training = Training(job)
     try:
         ended = training.run(asked)
     except DataError:  # the watchdog gave up
-        return math.nan
+        return math.nan, training.progress.validated
     if not ended:
         raise _Stopped
     score = training.progress.best_score
-    return math.nan if score is None else score
+    return math.nan if score is None else score, training.progress.validated

@@ -13,8 +13,9 @@ from uvala.models.catalog import create_model, model_config
 from uvala.plan.budget import DEFAULT, parse_duration
 from uvala.plan.recipes import read_recipe
 from uvala.plan.schema import Plan, plan_of
+from uvala.tiling.test_time_config import TestTimeConfig
 
-__all__ = ["Wishes", "asked_for", "base_wishes", "for_images", "of_file", "of_recipe"]
+__all__ = ["VIEWS", "Wishes", "asked_for", "base_wishes", "for_images", "of_file", "of_recipe"]
 
 _PATHS = {
     "budget": "length.budget",
@@ -33,6 +34,7 @@ _PRETRAINED = "model.options.pretrained"
 _FROZEN = "freeze.encoder"
 _LEVELS = frozenset({"normalisation.low", "normalisation.high"})
 _SCALE = _LEVELS | {"normalisation.by", "normalisation.limit"}
+VIEWS = frozenset(f"test_time.{name}" for name in TestTimeConfig.model_fields)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def of_recipe(name: str) -> Wishes:
     """The settings of a recipe, with the reason that it gives for each; UnknownNameError if there is none."""
     recipe = read_recipe(name)
     reasons = {path: f"{name}: {recipe.reasons.get(path, 'as the recipe has it')}" for path in recipe.values}
-    return Wishes(recipe.values, reasons, frozenset({_PATCH, _PRETRAINED, _FROZEN, *_SCALE}) & reasons.keys())
+    negotiable = frozenset({_PATCH, _PRETRAINED, _FROZEN, *_SCALE, *VIEWS})
+    return Wishes(recipe.values, reasons, negotiable & reasons.keys())
 
 
 def base_wishes(recipe: str | None, plan: str | Path | None) -> Wishes:

@@ -16,7 +16,6 @@ from uvala.data.wording import count
 from uvala.errors import BudgetError, ConfigError
 from uvala.plan.budget import Clock, format_duration
 from uvala.plan.choices import Choices
-from uvala.plan.decisions.advice import advice
 from uvala.plan.decisions.augmentation import choose_directions, choose_strength
 from uvala.plan.decisions.candidates import candidate_of, expected_steps
 from uvala.plan.decisions.data import choose_loss, choose_normalisation, choose_sampling, choose_targets
@@ -95,7 +94,7 @@ def make_plan(
     if prices is not None and plan.length.steps is None and plan.length.epochs is None:
         _require_steps(choices, case, prices, clock)
         _require_predictions(plan, seconds_per_pixel(choices, case, prices), facts, clock)
-    for line in (*(prices.evidence if prices else ()), *advice(choices, case)):
+    for line in prices.evidence if prices else ():
         tell(line)
     return plan, choices.reasons
 
@@ -211,7 +210,8 @@ def _too_short(
     return BudgetError(
         found=f"a budget of {budget}{each}, of which {left} are left; {found}",
         expected=expected,
-        fix=f"give {format_duration(clock.elapsed + folds * seconds)} or more, or {fix}",
+        fix=f"give {format_duration(clock.elapsed + folds * seconds)} or more, "
+        f"{'fewer folds, ' if folds > 1 else ''}or {fix}",
     )
 
 

@@ -13,10 +13,10 @@ from uvala.tiling.test_time_config import TestTimeConfig
 
 __all__ = ["FORMAT", "READABLE", "Card", "DataCard", "NetworkCard", "ObjectCard", "TrainingCard"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the run folder's format. It rises when an older uvala could no longer read a new folder."""
 
-READABLE = (1, 2, 3, 4)
+READABLE = (1, 2, 3, 4, 5)
 """Versions that this uvala reads."""
 
 
@@ -54,6 +54,9 @@ class DataCard(Config):
     layout: str = Field("", description="how images and masks were arranged")
     channels: int | None = Field(None, description="channels that images are converted to; none: as they are")
     dtype: str = Field("uint8", description="number format of the images")
+    pages_as_channels: bool = Field(
+        False, description="whether the unnamed pages of a file were the channels of one image"
+    )
     train: int = Field(0, description="images trained on")
     val: int = Field(0, description="images that chose the best weights")
     test: int = Field(0, description="images held out")

@@ -28,7 +28,8 @@ class Job:
     pixels_after, seconds_after: what is still to be predicted, and how long all else takes, after the
     training; a budget keeps time for both. world: the processes that train together. start: the network's
     state dict to begin with, in place of random weights. share: where on the schedule (0 to 1) a resume goes
-    on, if its budget is another than before.
+    on, if its budget is another than before. validated: images that each validation looks at, the first of a
+    random order; 0: as many as there is time for.
     """
 
     run: RunFolder
@@ -45,6 +46,7 @@ class Job:
     world: World = field(default_factory=World.alone)
     start: Mapping[str, Tensor] | None = None
     share: float | None = None
+    validated: int = 0
 
 
 def make_pace(job: Job, steps_per_epoch: int, progress: Progress) -> Pace:

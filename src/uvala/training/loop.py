@@ -63,7 +63,7 @@ class Training:
         # the gradients of float16 underflow if they are not scaled
         half = autocast_dtype(plan.precision, job.device) is torch.float16
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=half)
-        self.progress = Progress(given=job.start is not None)
+        self.progress = Progress(given=job.start is not None, validated=job.validated)
         good = copied(self.average.model)
         if content:
             path = job.run.checkpoint_path
