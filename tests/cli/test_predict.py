@@ -110,6 +110,16 @@ class TestSeveralRuns:
         assert code == 2
         assert "a network for 1 channels and the classes my" in error
 
+    def test_that_learnt_something_else_of_objects_are_refused(self, uvala, disc_run, image, tmp_path):
+        network = disc_run.card.network.model_copy(update={"objects": "borders"})
+        (tmp_path / "run").mkdir()
+        RunFolder(tmp_path / "run").write_card(disc_run.card.model_copy(update={"network": network}))
+        code, _, error = uvala(
+            "predict", disc_run.path, image, "--out", tmp_path / "out", "--with", tmp_path / "run"
+        )
+        assert code == 2
+        assert "besides them borders of objects" in error
+
 
 class TestViews:
     def test_that_a_network_never_saw_are_refused(self, uvala, disc_data, image, tmp_path):

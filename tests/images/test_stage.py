@@ -65,7 +65,7 @@ def test_other_numbers_begin_anew_and_it_is_said(tmp_path, rng, other):
     assert not stage.finished
     assert not stage.read("mask", FIRST).any()
     assert "begun anew, since what was done before (0.0 megapixels)" in stage.notes[0]
-    assert "another device (--device) or of tiles of another size (--memory)" in stage.notes[0]
+    assert "another device (--device), tiles of another size (--memory) or objects of" in stage.notes[0]
 
 
 def test_a_stage_that_is_gone_on_with_keeps_its_blocks(tmp_path, rng):

@@ -163,6 +163,15 @@ def test_a_clump_that_memory_cannot_separate_is_refused_before_it_is_cut_out(mon
             in_blocks(maps, config, 16)
 
 
+def test_holes_so_large_that_memory_cannot_look_at_them_are_refused_before_the_first_block(monkeypatch):
+    monkeypatch.setattr(merge, "_SMALL", 0)
+    monkeypatch.setattr(merge, "usable_memory", lambda: Memory(whole=10**6, free=2 * 10**4))
+    maps = Maps(np.zeros((40, 50), np.float32))
+    assert not in_blocks(maps, ObjectConfig(method="components", max_hole=5), 16).any()
+    with pytest.raises(ConfigError, match=r"objects\.max_hole = 1000.*lower objects\.max_hole"):
+        in_blocks(maps, ObjectConfig(method="components", max_hole=1000), 16)
+
+
 def test_wrong_pixels_a_wrong_result_and_a_wrong_block_are_refused():
     ones, config = np.ones((9, 9), np.float32), ObjectConfig()
     with pytest.raises(ShapeError, match="exactly the pixels that were asked for"):

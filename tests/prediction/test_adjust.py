@@ -108,6 +108,14 @@ def test_what_cannot_be_is_refused_before_the_first_image(disc_run, settings, wo
         uvala.load_run(disc_run.path, settings=settings)
 
 
+def test_what_is_learnt_of_objects_is_learnt_of_their_class_alone(disc_run):
+    card = disc_run.card
+    learnt = card.model_copy(update={"network": card.network.model_copy(update={"objects": "borders"})})
+    assert adjusted(learnt, {"objects.method": "borders"}).objects.settings.method == "borders"
+    with pytest.raises(ConfigError, match="class 1, of which alone the network has learnt borders"):
+        adjusted(learnt, {"objects.method": "borders", "objects.object_class": 0})
+
+
 def test_without_settings_a_card_stays_as_it_is(disc_run):
     card = disc_run.card
     assert adjusted(card, {}) is card

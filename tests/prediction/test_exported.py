@@ -15,6 +15,7 @@ from uvala.images.lazy import in_memory
 from uvala.prediction.engine import Predictor
 from uvala.prediction.exported import ExportedPredictor
 from uvala.prediction.file_card import FORMAT
+from uvala.prediction.file_kinds import names_exported
 from uvala.prediction.session import open_session
 from uvala.tiling.test_time_config import TestTimeConfig
 
@@ -150,3 +151,4 @@ def test_only_files_that_cannot_run_code_are_opened(tmp_path):
     (tmp_path / "net.pt2").touch()
     with pytest.raises(RunError, match=r"ending in \.onnx or \.xml"):
         open_session(tmp_path / "net.pt2")
+    assert names_exported(tmp_path / "net.pt2")  # so that it is not taken for a run folder

@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+import zarr
 from PIL import Image
 
+from trainings import train_quickly
 from uvala.api.predicting import predict_paths
+from uvala.errors import DataError
 from uvala.prediction.inputs import RESULT_FOLDERS, find_inputs
 from uvala.prediction.wanted import Wanted
 
@@ -82,3 +87,64 @@ class TestImagesOfOneName:
             case(name)
         found = self.listed(disc_run, ["P", "Q/a/x.png", "Q/b/x.png"])
         assert found == {("a/x_png", "a/x.png"), ("a/x_png_2", "a/x.png"), ("b/x", "b/x.png")}
+
+    def test_whose_names_differ_in_the_suffix_alone_keep_their_folder(self, case):
+        for name in ("in/x.png", "in/a/x.png", "in/a/x.bmp"):
+            case(name)
+        found = {target.as_posix() for _, target in find_inputs(["in"])}
+        assert found == {"x", "a/x_png", "a/x_bmp"}
+
+
+class TestPages:
+    """Of a file whose pages nothing names, some are images and some the channels of one."""
+
+    @pytest.fixture
+    def pages(self, tmp_path) -> Path:
+        tifffile.imwrite(tmp_path / "x.tif", np.zeros((5, 32, 48), np.uint8), photometric="minisblack")
+        return tmp_path / "x.tif"
+
+    @pytest.mark.parametrize(("channels", "images"), [(None, 5), (5, 1), (3, 5)])
+    def test_are_channels_where_there_are_as_many(self, pages, channels, images):
+        assert len(find_inputs([pages], channels=channels)) == images
+
+    def test_that_were_channels_of_the_images_trained_on_are_so_of_others(self, tmp_path):
+        dice = np.random.default_rng(0)
+        for kind in ("images", "masks"):
+            (tmp_path / "data" / kind).mkdir(parents=True)
+        for number in range(6):
+            mask = np.zeros((40, 40), np.uint8)
+            mask[8:24, number : number + 16] = 255
+            planes = np.stack([mask, 255 - mask, mask]) // 2 + dice.integers(0, 50, (3, 40, 40), np.uint8)
+            path = tmp_path / f"data/images/{number}.tif"
+            tifffile.imwrite(path, planes, photometric="minisblack")
+            Image.fromarray(mask).save(tmp_path / f"data/masks/{number}.png")
+        run = train_quickly(tmp_path / "data", tmp_path / "run", steps=1)
+        outputs, failures = predict_paths(
+            run.predictor, [tmp_path / "data/images"], tmp_path / "out", Wanted()
+        )
+        assert run.card.data.pages_as_channels
+        assert (len(outputs), failures) == (6, [])
+
+
+def test_predictions_are_no_images_however_their_folder_is_written(images, monkeypatch):
+    (images / "out").mkdir()
+    Image.new("L", (48, 32)).save(images / "out/mask.png")
+    expected = targets(outside=images / "out")
+    assert not any("mask" in each for each in expected)
+    assert targets(outside=Path("images/deeper/../out")) == expected
+    Path("link").symlink_to(images)
+    assert targets(outside=Path("link/out")) == expected
+
+
+@pytest.mark.parametrize("pattern", ["*.zarr", "data/*.zarr"])
+def test_a_pattern_may_name_zarr_images(tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tmp_path)
+    zarr.create_array(str(Path(pattern).parent / "a.zarr"), shape=(32, 48), chunks=(32, 48), dtype="uint8")
+    ((source, target),) = find_inputs([pattern])
+    assert (source.path.name, target) == ("a.zarr", Path("a"))
+
+
+def test_half_made_files_are_not_suggested(tmp_path):
+    (tmp_path / ".images.part").mkdir()
+    with pytest.raises(DataError, match="check the path"):
+        find_inputs([tmp_path / "images"])

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +25,9 @@ from uvala.api.predicting import predict_paths
 from uvala.data.masks import ClassEntry, MaskEncoding
 from uvala.errors import ImageError, StorageError
 from uvala.images.lazy import open_image
+from uvala.instances.config import ObjectConfig
 from uvala.prediction.folder import Failure, find_inputs, predict_files
+from uvala.prediction.layers import layers_of
 from uvala.prediction.wanted import Wanted
 from uvala.tiling.test_time_config import TestTimeConfig
 
@@ -152,6 +156,35 @@ def test_masks_are_spelt_as_those_trained_on(predictor, image, in_memory, tmp_pa
     assert_array_equal(tifffile.imread(result.mask), encoding.encode(in_memory.mask, objects))
 
 
+def test_overlays_show_the_objects_where_masks_number_them(predictor, image, in_memory, tmp_path):
+    card = predictor.card
+    classes = tuple(ClassEntry(name=str(value), values=(value,)) for value in (0, 1))
+    encoding = MaskEncoding(kind="instances", classes=classes, dtype="uint16")
+    settings = card.objects.settings.model_copy(update={"min_size": 150, "threshold": 0.7})
+    objects = card.objects.model_copy(update={"settings": settings})
+    predictor.card = card.model_copy(update={"encoding": encoding, "objects": objects})
+    try:
+        predict_large(predictor, image, tmp_path, Wanted(overlays=True))
+        expected = predictor(np.load(image)[None]).overlay()
+    finally:
+        predictor.card = card
+    assert_array_equal(np.array(Image.open(tmp_path / "overlays/big.png")), expected)
+    assert (expected != in_memory.overlay()).any()
+
+
+def test_what_is_kept_of_an_image_does_not_depend_on_the_method(predictor):
+    card = predictor.card
+    learnt = card.network.model_copy(update={"objects": "distance"})
+
+    def layers(method):
+        found = card.objects.model_copy(update={"settings": ObjectConfig(method=method)})
+        changed = card.model_copy(update={"network": learnt, "objects": found})
+        return layers_of(SimpleNamespace(card=changed, votes=1), EVERYTHING)
+
+    assert layers("distance") == layers("components") == layers("watershed")
+    assert "distance" in layers("components")
+
+
 def test_views_that_disagree_are_told(disc_run, image, tmp_path):
     predictor = cut_small(disc_run.path)
     predictor.card = predictor.card.model_copy(update={"test_time": TestTimeConfig(flip_horizontal=True)})
@@ -249,6 +282,22 @@ class TestInterrupted:
         self.interrupt(small, image, tmp_path / "out", 2)
         result = predict_large(larger, image, tmp_path / "out", EVERYTHING)
         assert "begun anew, since what was done before" in result.notes[-1]
+
+    def test_goes_on_with_an_image_that_lies_elsewhere_now(self, predictor, image, out, tmp_path):
+        self.interrupt(predictor, image, tmp_path / "out", 7)
+        moved = tmp_path / "moved" / image.name
+        moved.parent.mkdir()
+        shutil.copy2(image, moved)
+        assert self.resume(predictor, moved, tmp_path / "out") < SIZE[0] * SIZE[1]
+        assert_array_equal(tifffile.imread(tmp_path / "out/big.tif"), tifffile.imread(out / "big.tif"))
+
+    def test_leaves_nothing_behind_where_the_image_is_predicted_in_memory_after_all(
+        self, predictor, image, tmp_path
+    ):
+        self.interrupt(predictor, image, tmp_path / "out", 4)
+        assert list((tmp_path / "out").glob(".*.stage"))
+        predict_paths(predictor, [image], tmp_path / "out", EVERYTHING, resume=True)
+        assert not list((tmp_path / "out").glob(".*.stage"))
 
     def test_of_an_image_that_changed_since_begins_anew(self, predictor, image, tmp_path):
         copy = tmp_path / "big.npy"

@@ -54,6 +54,12 @@ class TestResume:
         disc_run.predict_files([images], tmp_path / "cut", **options, resume=True)
         assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
+    def test_says_what_lies_in_the_place_of_an_image_that_is_damaged_now(self, disc_run, images, tmp_path):
+        disc_run.predict_files([images], tmp_path / "out")
+        (images / "01.png").write_bytes(b"no image")
+        _, (failure,) = disc_run.predict_files([images], tmp_path / "out", resume=True)
+        assert "out/01.png is of the image that was there before" in str(failure.error)
+
     def test_tries_again_what_failed(self, disc_run, images, tmp_path):
         good = (images / "01.png").read_bytes()
         (images / "01.png").write_bytes(good[:100])

@@ -13,6 +13,13 @@ def test_a_missing_folder_suggests_the_nearest(tmp_path):
         open_run(tmp_path / "cells-2")
 
 
+def test_a_file_is_called_one_and_half_made_folders_are_not_suggested(tmp_path):
+    (tmp_path / "cells").touch()
+    (tmp_path / ".cells.part").mkdir()
+    with pytest.raises(RunError, match=r"cells, which is a file.*check the path"):
+        open_run(tmp_path / "cells")
+
+
 def test_a_folder_of_runs_suggests_the_last_run(disc_run):
     with pytest.raises(RunError, match=f"did you mean {disc_run.path}"):
         open_run(disc_run.path.parent)

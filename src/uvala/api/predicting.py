@@ -38,7 +38,9 @@ def predict_paths(
     StorageError if the folder is taken, or another process is at work there.
     """
     folder = Path(out).expanduser()
-    found = find_inputs(inputs, outside=folder, taken=RESULT_FOLDERS)
+    card = predictor.card
+    channels = card.network.in_channels if card.data.pages_as_channels else None
+    found = find_inputs(inputs, outside=folder, taken=RESULT_FOLDERS, channels=channels)
     settings = settings_of(predictor, wanted)
     if isinstance(predictor, Predictor):
         predictor.expect(_megapixels(found))

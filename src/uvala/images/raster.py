@@ -47,13 +47,14 @@ def decode_raster(path: Path, kind: str) -> Pixels:
     """The pixels of a PNG, JPEG, WebP, GIF or BMP. ValueError or what Pillow raises if it is damaged."""
     container = _OPENERS[kind](path.read_bytes())
     if container.deep_colour:
-        _require_room(path, container.size, 6)
+        _require_room(path, container.size, 8)
         return _deep_colour(container)
     if kind == "webp" and container.size.height * container.size.width > 2 * _pillow_limit():
         _require_room(path, container.size, 4)
         return _large_webp(container)
     with _READERS[kind](io.BytesIO(container.pixels)) as picture:
-        _require_room(path, container.size, len(picture.getbands()))
+        deep = 2 if picture.mode.startswith("I") else 1
+        _require_room(path, container.size, deep * len(picture.getbands()))
         return _from_pillow(picture, container)
 
 
@@ -150,6 +151,7 @@ def decode_npy(path: Path) -> Pixels:
 
     Numbers and booleans only; ValueError for objects, text, complex numbers and for a file that ends early.
     """
+    require_room(path, _mapped(path).nbytes)
     array: NDArray[Any] = np.load(path, allow_pickle=False)
     return _npy_pixels(channels_first(_numbers(array)))
 

@@ -172,7 +172,8 @@ def is_image(path: Path) -> bool:
         return False
     if path.is_dir():
         return is_zarr(path)
-    return path.suffix.lower() in IMAGE_SUFFIXES | slide_suffixes() and path.is_file()
+    suffix = path.suffix.lower()
+    return (suffix in IMAGE_SUFFIXES or suffix in slide_suffixes()) and path.is_file()
 
 
 def _path_of(source: Source | Path) -> Path:

@@ -105,7 +105,8 @@ class Stage:
             elif found and (lost := sum(box.height * box.width for box in _read_marks(folder / _MARKS))):
                 notes = (
                     f"begun anew, since what was done before ({lost / 1e6:,.1f} megapixels)"
-                    " is of another image, another device (--device) or of tiles of another size (--memory)",
+                    " is of another image, another device (--device), tiles of another size (--memory) or"
+                    " objects of another class (objects.object_class)",
                 )
             _remove(folder)
             _create(folder, size, layers, block)

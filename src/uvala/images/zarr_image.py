@@ -6,6 +6,7 @@ OME-Zarr image the finest level is read; axes other than channel, row and column
 Sources: Zarr 2 and 3 core; OME-NGFF 0.4 and 0.5 (multiscales, omero), and 0.1 to 0.3 as they were written.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +69,7 @@ class _Level:
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder holds a Zarr array or a group of them."""
-    return any((path / name).is_file() for name in _MARKS)
+    return any(os.path.isfile(path / name) for name in _MARKS)  # False for a folder that is closed to us
 
 
 def zarr_size(path: Path) -> Size:

@@ -32,6 +32,7 @@ Reader = Callable[[Box], Maps]
 # Bytes that separating a clump takes for each pixel of the box around it: 73 to 136 were measured, most where
 # holes are filled.
 _PER_PIXEL = 140
+_PER_PIXEL_OF_HOLES = 20  # labels, what is filled of them, the background's components and their masks
 _SMALL = 2**28  # bytes; for less nobody need ask
 
 
@@ -71,6 +72,7 @@ def objects_in_blocks(
     if block < 1:
         raise ConfigError(found=f"block = {block}", expected="at least 1 pixel", fix="try 1024")
     labels = np.zeros(size, np.int32) if out is None else _require_out(out, size)
+    _require_room_for_holes(size, block, config)
     source = _Source(read, size, config)
     boxes = blocks_of(size, block)
     open_parts = _OpenParts()
@@ -230,7 +232,7 @@ def _separate_clump(
     """Replace one clump that crosses blocks by its objects, numbered from count + 1; the new count."""
     config = source.config
     box = source.grown(clump, 1)
-    _require_room(box, config)
+    _require_room_for_clump(box, config)
     around = labels[box.slices]
     alone = clump_of[np.maximum(-around, 0)] == number
     # what else is there is an obstacle: a hole with an island is none
@@ -241,19 +243,42 @@ def _separate_clump(
     return count + int(objects.max(initial=0))
 
 
-def _require_room(box: Box, config: ObjectConfig) -> None:
-    """ConfigError for a clump in a box that is too large: the operating system would end the process."""
-    needed = _PER_PIXEL * box.height * box.width
+def _require_room_for_clump(box: Box, config: ObjectConfig) -> None:
+    """ConfigError for a clump in a box that is too large."""
+    _require_room(
+        Size(box.height, box.width),
+        _PER_PIXEL,
+        f"pixels above the threshold {config.threshold:g} that hang together over",
+        "to separate them",
+        "raise objects.threshold (--set), or take objects.method=components, which leaves them one object",
+    )
+
+
+def _require_room_for_holes(size: Size, block: int, config: ObjectConfig) -> None:
+    """ConfigError for holes so large that what is looked at around a block does not fit in memory."""
+    if not config.max_hole:
+        return
+    side = block + 2 * config.max_hole
+    _require_room(
+        Size(min(side, size.height), min(side, size.width)),
+        _PER_PIXEL_OF_HOLES,
+        f"objects.max_hole = {config.max_hole}, for which each block is looked at with what lies around it:",
+        "that",
+        "lower objects.max_hole (--set)",
+    )
+
+
+def _require_room(size: Size, per_pixel: int, found: str, what: str, fix: str) -> None:
+    """ConfigError for what does not fit into the memory: the operating system would end the process."""
+    needed = per_pixel * size.height * size.width
     if needed <= _SMALL:
         return
     free = usable_memory().free
     if needed > free:
         raise ConfigError(
-            found=f"pixels above the threshold {config.threshold:g} that hang together over "
-            f"{Size(box.height, box.width)} pixels: to separate them takes {needed / 1e9:.1f} GB",
+            found=f"{found} {size} pixels: {what} takes {needed / 1e9:.1f} GB",
             expected=f"what fits into the free memory of {free / 1e9:.1f} GB",
-            fix="raise objects.threshold (--set), or take objects.method=components, which leaves them one "
-            "object; where other images of the folder are done already, with another --out",
+            fix=f"{fix}; where other images of the folder are done already, with another --out",
         )
 
 

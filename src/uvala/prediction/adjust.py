@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uvala.config import Config, override
+from uvala.data.targets import OBJECTS
 from uvala.errors import ConfigError
 from uvala.instances.config import ObjectConfig
 from uvala.runs.card import Card
@@ -49,4 +50,10 @@ def _require_findable(objects: ObjectConfig, card: Card) -> None:
             found=f"objects.method={objects.method} for a network that predicts no {objects.method}",
             expected="components, watershed or probability, which need nothing but the classes",
             fix=f"use one of these, or train with --set targets.objects={objects.method}",
+        )
+    if objects.method in _LEARNT and objects.object_class != OBJECTS:
+        raise ConfigError(
+            found=f"objects.method={objects.method} for objects of class {objects.object_class}",
+            expected=f"class {OBJECTS}, of which alone the network has learnt {objects.method}",
+            fix="use components, watershed or probability, which need nothing but the classes",
         )

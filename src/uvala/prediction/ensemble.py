@@ -87,4 +87,6 @@ def mean_outputs(outputs: Iterable[Outputs]) -> Outputs:
 def _traits(run: RunFolder) -> str:
     """What networks must share to be averaged."""
     card = run.card
-    return f"{card.network.in_channels} channels and the classes {', '.join(card.encoding.names)}"
+    learnt = card.network.objects
+    besides = "" if learnt == "classes" else f", besides them {learnt} of objects"
+    return f"{card.network.in_channels} channels and the classes {', '.join(card.encoding.names)}{besides}"

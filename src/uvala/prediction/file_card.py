@@ -7,7 +7,7 @@ from uvala.runs.card import Card
 
 __all__ = ["FORMAT", "IMAGE", "KEY", "LEVELS", "MASK", "PROBABILITIES", "FileCard", "as_file_card"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of what is said; it rises when an older uvala could no longer read it."""
 
 KEY = "uvala"

@@ -15,5 +15,5 @@ RUNNABLE = (SUFFIXES["onnx"], SUFFIXES["openvino"])
 
 
 def names_exported(path: Path) -> bool:
-    """Whether a path names an exported file to predict with, there or not, rather than a run folder."""
-    return path.suffix.lower() in RUNNABLE and not path.is_dir()
+    """Whether a path names an exported file, there or not, rather than a run folder."""
+    return path.suffix.lower() in SUFFIXES.values() and not path.is_dir()

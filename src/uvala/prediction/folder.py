@@ -158,10 +158,13 @@ class _Work:
         prediction = self.predictor(image.whole, spread=votes > 1)
         self.watch(image.size.height * image.size.width, 1.0)
         write = partial(self._write, opened, image, prediction)
-        return partial(self._written, opened, write), image.whole.nbytes + prediction.probabilities.nbytes
+        held = image.whole.nbytes + prediction.probabilities.nbytes
+        return partial(self._written_whole, opened, write), held
 
     def _predicted_large(self, opened: _Opened, image: LazyImage) -> tuple[Callable[[], Result], int]:
-        told_apart = {"path": str(opened.source.path.absolute()), "page": opened.source.page, **opened.state}
+        # as for the record, a file is known again wherever it lies now
+        path = str(opened.source.path.absolute()) if opened.state.get("ends") is None else ""
+        told_apart = {"path": path, "page": opened.source.page, **opened.state}
         large = LargePrediction(
             self.predictor,
             image,
@@ -187,6 +190,7 @@ class _Work:
         """What there is to say of an image that is not predicted."""
         assert opened.result is not None
         if isinstance(opened.result, Failure):
+            opened.result = self._with_what_lies_there(opened, opened.result)
             self._put_down(opened, opened.result)
         return opened.result
 
@@ -200,6 +204,13 @@ class _Work:
         self._put_down(opened, result)
         return result
 
+    def _written_whole(self, opened: _Opened, write: Callable[[], Output]) -> Result:
+        result = self._written(opened, write)
+        if isinstance(result, Output):
+            # of an earlier time, with less memory or of a larger image
+            Stage.discard(stage_of(self.out, opened.target))
+        return result
+
     def _written_large(self, opened: _Opened, large: LargePrediction) -> Result:
         with opened.files, closing(large):
             result = self._written(opened, partial(self._write_large, opened, large))
@@ -210,6 +221,16 @@ class _Work:
     def _put_down(self, opened: _Opened, result: Result) -> None:
         if self.record:
             self.record.add(opened.target, result, opened.state)
+
+    def _with_what_lies_there(self, opened: _Opened, failure: Failure) -> Failure:
+        """The failure; it says where a mask of what the file was before lies in its place."""
+        before = self.record.done.get(opened.target.as_posix()) if self.record else None
+        if before is None or not (self.out / before["mask"]).exists():
+            return failure
+        error = failure.error
+        older = f"{self.out / before['mask']} is of the image that was there before"
+        told = type(error)(found=error.found, expected=error.expected, fix=f"{error.fix}; {older}")
+        return Failure(failure.source, told)
 
     def _write(self, opened: _Opened, image: LazyImage, prediction: Prediction) -> Output:
         path = write_prediction(prediction, image.facts, self.out, opened.target, self.wanted)

@@ -17,23 +17,28 @@ RESULT_FOLDERS = frozenset({"objects", "overlays", "probabilities", "uncertainty
 
 
 def find_inputs(
-    patterns: Sequence[str | Path], *, outside: Path | None = None, taken: Collection[str] = ()
+    patterns: Sequence[str | Path],
+    *,
+    outside: Path | None = None,
+    taken: Collection[str] = (),
+    channels: int | None = None,
 ) -> list[tuple[Source, Path]]:
     """Each image of some files, folders and globs, with the relative path (no suffix) of its result.
 
     A folder is searched with its sub-folders, whose names are kept; one that is a Zarr image is an image. A
     multi-page TIFF gives an entry per page. outside: a folder of which nothing is meant, such as that of the
-    results. taken: folders in which no result may lie, such as RESULT_FOLDERS. DataError for a name that
-    matches nothing.
+    results. taken: folders in which no result may lie, such as RESULT_FOLDERS. channels: so many pages are
+    the channels of one image; None: no number of pages is. DataError for a name that matches nothing.
     """
     found: dict[Source, Path] = {}
-    apart = None if outside is None else outside.absolute()
+    apart = None if outside is None else outside.resolve()
     for pattern in patterns:
         for path, base in _expand(Path(pattern).expanduser()):
-            if apart and path.absolute().is_relative_to(apart):
+            # where it lies, not where a link leads to
+            if apart and (path.parent.resolve() / path.name).is_relative_to(apart):
                 continue
             target = path.relative_to(base).with_suffix("")
-            for source in _pages(path):
+            for source in _pages(path, channels):
                 page = "" if source.page is None else f"_{source.page:03d}"
                 found.setdefault(source, target.with_name(target.name + page))
     return _distinct(found, taken)
@@ -55,7 +60,8 @@ def _expand(pattern: Path) -> list[tuple[Path, Path]]:
         return [(named, named.parent)]
     fixed, matched = _matches(pattern)
     if not matched:
-        near = [each.name for each in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
+        beside = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+        near = [each.name for each in beside if not each.name.startswith(".")]
         raise DataError(
             found=f"no file, folder or pattern {pattern}",
             expected="images to predict",
@@ -63,7 +69,9 @@ def _expand(pattern: Path) -> list[tuple[Path, Path]]:
         )
     # relative to what no wildcard touched: case1/a.png and case2/a.png stay apart
     return [
-        (file, fixed) for path in matched for file, _ in (_expand(path) if path.is_dir() else [(path, fixed)])
+        (file, fixed)
+        for path in matched
+        for file, _ in (_expand(path) if path.is_dir() and not is_image(path) else [(path, fixed)])
     ]
 
 
@@ -77,14 +85,14 @@ def _matches(pattern: Path) -> tuple[Path, list[Path]]:
     return fixed, [Path(path) for path in sorted(glob(str(pattern), recursive=True))]
 
 
-def _pages(path: Path) -> list[Source]:
+def _pages(path: Path, channels: int | None) -> list[Source]:
     if path.suffix.lower() not in {".tif", ".tiff"}:
         return [Source(path)]
     try:
         pages = count_pages(path)
     except UvalaError:
         return [Source(path)]  # reading it will say what is wrong
-    return [Source(path)] if pages < 2 else [Source(path, page) for page in range(pages)]
+    return [Source(path)] if pages in (1, channels) else [Source(path, page) for page in range(pages)]
 
 
 def _distinct(found: dict[Source, Path], folders: Collection[str]) -> list[tuple[Source, Path]]:
@@ -98,9 +106,7 @@ def _distinct(found: dict[Source, Path], folders: Collection[str]) -> list[tuple
     clashing = [source.path.parent.resolve() for source, target in found.items() if often[target] > 1]
     shared = Path(os.path.commonpath(clashing)) if clashing else Path()
     longer = {
-        source: source.path.parent.resolve().relative_to(shared) / target.name
-        if often[target] > 1
-        else target
+        source: _longer(source, target, shared) if often[target] > 1 else target
         for source, target in found.items()
     }
     often = Counter(longer.values())
@@ -117,6 +123,12 @@ def _distinct(found: dict[Source, Path], folders: Collection[str]) -> list[tuple
         taken.add(target)
         named.append((source, target))
     return named
+
+
+def _longer(source: Source, target: Path, shared: Path) -> Path:
+    """The name of a result with the folders of its source below `shared`, unless it has them already."""
+    full = source.path.parent.resolve().relative_to(shared) / target.name
+    return target if full.parts == target.parts[-len(full.parts) :] else full
 
 
 def _beside(target: Path, folders: Collection[str]) -> Path:

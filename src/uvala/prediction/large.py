@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvala.arrays import Box, LabelMap, Size
-from uvala.errors import StorageError, UvalaError
+from uvala.errors import ShapeError, StorageError, UvalaError
 from uvala.files import storage_errors
 from uvala.images.boxes import LazyImage
 from uvala.images.display import class_colours, overlay
@@ -217,7 +217,8 @@ class LargePrediction:
             raise Dropped
 
     def _with_what_stays(self, error: UvalaError) -> UvalaError:
-        if "stage" in vars(self) and not self.stage.finished:
+        # an image that is not what the network takes will not be, however often it is gone on with
+        if "stage" in vars(self) and (not self.stage.finished or isinstance(error, ShapeError)):
             self.stage.remove()
         if not self.folder.exists():
             return error
@@ -231,6 +232,8 @@ class LargePrediction:
         small = Size(-(-size.height // step), -(-size.width // step))
         image = np.empty((self.image.channels, *small), self.image.dtype)
         mask = np.empty(small, np.uint8)
+        encoding = self.predictor.card.encoding
+        objects = np.empty(small, np.int32) if encoding.kind == "instances" else None
         side = max(1, self.stage.block // step) * step
         for top in range(0, size.height, side):
             for left in range(0, size.width, side):
@@ -238,6 +241,11 @@ class LargePrediction:
                 rows = slice(top // step, -(-box.bottom // step))
                 columns = slice(left // step, -(-box.right // step))
                 image[:, rows, columns] = self.image.read(box)[:, ::step, ::step]
-                mask[rows, columns] = self._layer("mask", box)[0, ::step, ::step]
-        classes = self.predictor.card.encoding.num_classes
-        write_rgb(path, overlay(image, mask, class_colours(classes)))
+                if objects is None:
+                    mask[rows, columns] = self._layer("mask", box)[0, ::step, ::step]
+                else:
+                    objects[rows, columns] = self._numbers(box)[::step, ::step]
+        if objects is not None:
+            of_class = self.predictor.card.objects.settings.object_class
+            mask = np.where(objects > 0, of_class, 0).astype(np.uint8)
+        write_rgb(path, overlay(image, mask, class_colours(encoding.num_classes), objects=objects))

@@ -123,7 +123,9 @@ def _likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _learnt(card: Card) -> tuple[str, ...]:
-    """The map besides the foreground that the method looks at."""
-    decoding = card.objects.settings
-    learnt = decoding.method if decoding.method in ("borders", "distance") else ""
-    return (learnt,) if learnt and uses_learnt_maps(decoding) else ()
+    """The map besides the foreground that objects may be found in, whatever the method looks at.
+
+    So another method may be tried with what an interrupted prediction has left.
+    """
+    learnt = card.network.objects
+    return (learnt,) if learnt != "classes" and uses_learnt_maps(card.objects.settings) else ()

@@ -234,11 +234,10 @@ def open_run(path: str | Path) -> RunFolder:
     """The run in a folder; RunError if there is none or it cannot be used."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        near = (
-            [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
-        )
+        beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        near = [each.name for each in beside if each.is_dir() and not each.name.startswith(".")]
         raise RunError(
-            found=f"no folder {folder}",
+            found=f"{folder}, which is a file" if folder.exists() else f"no folder {folder}",
             expected="a run folder, made by `uvala train` or `uvala import-weights`",
             fix=did_you_mean(folder.name, near) if near else "check the path",
         )
