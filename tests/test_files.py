@@ -12,6 +12,7 @@ from uvala.errors import StorageError
 from uvala.files import (
     claim_folder,
     held,
+    making,
     replacing,
     storage_errors,
     write_bytes,
@@ -145,3 +146,37 @@ class TestHeld:
             held(tmp_path),
         ):
             raise AssertionError("two hold it")
+
+
+class TestMaking:
+    """A folder for what is not done yet, beside the place of what is."""
+
+    def test_leaves_what_was_moved_out_of_it(self, tmp_path):
+        with making(tmp_path / "new" / "a.onnx") as folder:
+            (folder / "a.onnx").write_bytes(b"done")
+            (folder / "scrap").mkdir()
+            (folder / "a.onnx").rename(tmp_path / "new" / "a.onnx")
+        assert os.listdir(tmp_path / "new") == ["a.onnx"]
+
+    def test_goes_when_making_it_failed(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), making(tmp_path / "a"):
+            raise ZeroDivisionError
+        assert os.listdir(tmp_path) == []
+
+    def test_takes_away_what_a_killed_process_left(self, tmp_path):
+        code = "import os, sys; from pathlib import Path; from uvala.files import making\n"
+        code += "with making(Path(sys.argv[1])) as folder:\n"
+        code += "    (folder / 'half').touch(); os.kill(os.getpid(), 9)"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=False)
+        assert os.listdir(tmp_path) == [".a.part"]
+        with making(tmp_path / "a") as folder:
+            assert "half" not in os.listdir(folder)
+        assert os.listdir(tmp_path) == []
+
+    def test_is_one_process_at_a_time(self, tmp_path):
+        with (
+            making(tmp_path / "a"),
+            pytest.raises(StorageError, match="another process is at work"),
+            making(tmp_path / "a"),
+        ):
+            raise AssertionError("two make it")

@@ -20,6 +20,7 @@ __all__ = [
     "cache_folder",
     "claim_folder",
     "held",
+    "making",
     "replacing",
     "storage_errors",
     "sync",
@@ -97,6 +98,30 @@ def replacing(path: Path) -> Iterator[Path]:
             _remove(temporary)
 
 
+@contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """An empty folder to make `path` in, on the same disk; what is not moved out of it by the end goes away.
+
+    Its name is the same every time, so that what a process that was killed left there goes away, too. Raises
+    StorageError if another process makes the same `path`, where files can be locked, or nothing can be
+    written there.
+    """
+    folder = path.with_name(f".{path.name}.part")
+    with storage_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    with held(folder):
+        try:
+            inner = folder / "new"  # without the lock
+            with storage_errors(path):
+                for each in folder.iterdir():
+                    if each.name != _LOCK:
+                        _remove(each)
+                inner.mkdir()
+            yield inner
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """Have the disk hold a file, or a folder with all that is in it, as it is now."""
     if path.is_file():
@@ -151,7 +176,7 @@ def claim_folder(path: Path, *, purpose: str) -> None:
         raise StorageError(
             found=f"{path}, which already holds {'a file' if path.is_file() else 'files'}",
             expected=f"a new or empty folder for {purpose}",
-            fix="choose another --out or remove it first",
+            fix="choose another --out; what lies there is left alone",
         )
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)

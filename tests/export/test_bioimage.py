@@ -18,9 +18,20 @@ def test_holds_weights_in_two_forms_and_all_that_explains_them(package):
     with ZipFile(package) as archive:
         names = set(archive.namelist())
         said = json.loads(archive.read("rdf.yaml"))
-    assert {"weights.onnx", "weights.pt", "README.md", "cover.png", "test_input.npy"} <= names
+    outputs = {"test_probabilities.npy"}
+    assert names == outputs | {
+        *("rdf.yaml", "weights.onnx", "weights.pt", "README.md", "cover.png", "test_input.npy")
+    }
     assert said["inputs"][0]["axes"][2]["size"]["step"] == 4
     assert said["outputs"][0]["axes"][2]["halo"] == 24  # 22, up to the next multiple
+    assert said["inputs"][0]["axes"][2]["concatenable"]
+
+
+def test_says_of_a_network_without_exact_blocks_that_it_is_not_to_be_cut(run_of, tmp_path):
+    path = export(run_of("plain_conv_unet").path, tmp_path / "net.zip", to="bioimageio").path
+    with ZipFile(path) as archive:
+        said = json.loads(archive.read("rdf.yaml"))
+    assert not any(axis.get("concatenable") for axis in said["inputs"][0]["axes"])
 
 
 @pytest.mark.filterwarnings("ignore")  # files that bioimageio leaves open

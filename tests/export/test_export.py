@@ -1,6 +1,7 @@
 """A file says what the run says, in every form; one that does not is not written."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from uvala.export.verify import require_agreement, verify
 from uvala.prediction.engine import Predictor
 from uvala.prediction.exported import ExportedPredictor
 from uvala.prediction.session import open_session
+from uvala.tiling.config import TileConfig
 from uvala.tiling.test_time_config import TestTimeConfig
 
 
@@ -185,6 +187,17 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"expected a name ending in \.xml; choose --out net\.xml"):
             export(disc_run.path, tmp_path / "net.onnx", to="openvino")
 
+    @pytest.mark.parametrize("out", [".", "/"])
+    def test_a_folder_in_place_of_a_name(self, disc_run, out):
+        with pytest.raises(ConfigError, match=r"choose --out model\.onnx"):
+            export(disc_run.path, out)
+
+    def test_8_bits_that_say_no_number(self, exported):
+        worst = replace(exported.verification.comparisons[0], difference=math.inf)
+        found = replace(exported.verification, comparisons=(worst,))
+        with pytest.raises(BackendError, match="disagrees"):
+            require_agreement(found, ExportConfig(to="onnx", int8=True))
+
     def test_an_unknown_kind(self, disc_run, tmp_path):
         with pytest.raises(ConfigError, match="did you mean 'openvino'"):
             export(disc_run.path, tmp_path / "net.onnx", to="openvin")
@@ -205,6 +218,13 @@ class TestRefusals:
         monkeypatch.setitem(__import__("sys").modules, "onnx", None)
         with pytest.raises(BackendError, match=r"no onnx .*pip install 'uvala\[onnx\]'"):
             export(disc_run.path, tmp_path / "net.onnx")
+
+
+def test_a_run_that_blends_tiles_even_of_small_images_is_compared_in_one_piece(changed_run, tmp_path):
+    tiles = TileConfig(mode="blended", size=64, overlap=16, whole_below=0)
+    written = export(changed_run(tiles=tiles).path, tmp_path / "net.onnx")
+    assert written.verification.difference < 1e-5
+    assert written.card.card.tiles == tiles
 
 
 def test_a_number_of_pytorch_that_is_none_is_a_difference(exported, disc_run):

@@ -6,10 +6,12 @@ import pytest
 from drawn import discs
 from uvala.api.exporting import export
 from uvala.errors import BackendError
+from uvala.models.facts import measure
 from uvala.prediction.exported import ExportedPredictor
 from uvala.prediction.file_kinds import SUFFIXES
 
 NETWORKS = ["pytorch_unet", "unet", "unet:resnet34", "unetpp", "attention_unet", "fcn32s", "segnet"]
+NETWORKS += ["plain_conv_unet"]  # of instance norms
 PAIRS = [(name, to) for name in NETWORKS for to in ("onnx", "openvino")]
 PAIRS += [("unet:resnet34", "torch"), ("fcn32s", "torch")]  # torch.export takes its time
 
@@ -26,6 +28,15 @@ def test_file_predicts_odd_sizes_as_the_run_does(run_of, tmp_path, name):
     run, image = run_of(name), discs((67, 133), seed=5)[0]
     found = ExportedPredictor(export(run.path, tmp_path / "net.onnx").path)(image[None])
     np.testing.assert_allclose(found.probabilities, run.predict(image).probabilities, rtol=0, atol=1e-4)
+
+
+def test_a_file_whose_tiles_would_be_wrong_between_multiples_has_no_halo(run_of, tmp_path):
+    run = run_of("unet:resnet34")
+    options = dict(run.card.network.options) | {"interpolation": "bilinear"}
+    network = run.card.network.model_copy(update={"options": options})
+    run.folder.write_card(run.card.model_copy(update={"network": network}))
+    assert measure(run.folder.model(), 1).halo is not None
+    assert export(run.path, tmp_path / "net.onnx").card.halo is None
 
 
 def test_what_torch_records_wrongly_is_not_written(run_of, tmp_path):

@@ -84,18 +84,23 @@ def _folded(convolution: Convolution, norm: nn.BatchNorm2d) -> nn.Module:
     assert mean is not None
     assert variance is not None
     # in double precision: the weights are rounded once, at the end
-    scale = (variance.double() + norm.eps).rsqrt()
+    scale = (_double(variance) + norm.eps).rsqrt()
     if norm.affine:
-        scale = scale * norm.weight.double()
-    shift = -mean.double() if convolution.bias is None else convolution.bias.double() - mean.double()
-    bias = shift * scale + (norm.bias.double() if norm.affine else 0.0)
+        scale = scale * _double(norm.weight)
+    shift = -_double(mean) if convolution.bias is None else _double(convolution.bias) - _double(mean)
+    bias = shift * scale + (_double(norm.bias) if norm.affine else 0.0)
     outputs = (1, -1, 1, 1) if isinstance(convolution, nn.ConvTranspose2d) else (-1, 1, 1, 1)
-    scaled = weight.double() * scale.view(outputs)
-    convolution.weight = nn.Parameter(scaled.to(weight.dtype), requires_grad=False)
-    convolution.bias = nn.Parameter(bias.to(weight.dtype), requires_grad=False)
+    scaled = _double(weight) * scale.view(outputs)
+    convolution.weight = nn.Parameter(scaled.to(weight), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.to(weight), requires_grad=False)
     rest = _rest(norm)
     assert rest is not None
     return rest
+
+
+def _double(values: Tensor) -> Tensor:
+    """On the CPU, since some devices know no float64."""
+    return values.detach().cpu().double()
 
 
 def _rest(norm: nn.BatchNorm2d) -> nn.Module | None:

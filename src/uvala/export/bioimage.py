@@ -142,6 +142,8 @@ def _file(path: Path) -> dict[str, str]:
 
 def _input(card: FileCard, smallest: int, folder: Path) -> dict[str, Any]:
     size = {"min": smallest, "step": card.multiple}
+    # whether it may be cut into blocks, which then say what the whole image does
+    cut = card.halo is not None and card.card.normalisation.by != "image"
     names = [f"channel{place}" for place in range(card.card.network.in_channels)]
     return {
         "id": IMAGE,
@@ -149,7 +151,7 @@ def _input(card: FileCard, smallest: int, folder: Path) -> dict[str, Any]:
         "axes": [
             {"type": "batch"},
             {"type": "channel", "channel_names": names},
-            *({"type": "space", "id": axis, "size": size, "concatenable": True} for axis in "yx"),
+            *({"type": "space", "id": axis, "size": size, "concatenable": cut} for axis in "yx"),
         ],
         "data": {"type": "float32"},
         "test_tensor": _file(folder / "test_input.npy"),

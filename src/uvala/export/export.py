@@ -1,7 +1,5 @@
 """A run becomes a file for other programs, which is tried before it gets its name."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
@@ -19,9 +17,9 @@ from uvala.export.onnx_file import onnx_model, with_card
 from uvala.export.openvino_file import openvino_model, save_openvino
 from uvala.export.quantise import quantised
 from uvala.export.torch_file import open_own, write_torch
-from uvala.export.trials import RunImages, run_images, trials
+from uvala.export.trials import TRIAL_SIDE, RunImages, run_images, trials
 from uvala.export.verify import Verification, require_agreement, verify
-from uvala.files import storage_errors, write_json
+from uvala.files import making, storage_errors, sync, write_json
 from uvala.models.facts import measure
 from uvala.prediction.engine import Predictor
 from uvala.prediction.ensemble import Member
@@ -63,13 +61,12 @@ def export_run(run: RunFolder, out: Path, config: ExportConfig) -> Exported:
     found = run_images(run)
     if config.int8:
         require_images(found)
-    predictor = Predictor(run, "cpu", test_time=TestTimeConfig())
+    # a file sees the trials in one piece; a run that blends tiles even of these would say something else
+    whole = {"tiles.whole_below": max(run.card.tiles.whole_below, TRIAL_SIDE**2)}
+    predictor = Predictor(run, "cpu", test_time=TestTimeConfig(), settings=whole)
     card = _file_card(run, predictor.used, config)
     network = WholeNetwork(predictor.used)
-    with storage_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
+    with making(out) as folder:
         work = _Work(run, network, predictor.used, card, found, config, folder / out.name)
         session = work.written()
         tried = verify(session, predictor, trials(found, run.card, card.multiple), found.words)
@@ -79,8 +76,6 @@ def export_run(run: RunFolder, out: Path, config: ExportConfig) -> Exported:
             dice = validation_dice(session, predictor, found)
             require_dice(dice, config)
         return _placed(work.path, out, card, tried, dice)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +122,8 @@ class _Work:
 
     def _bioimageio(self) -> Session:
         graph = onnx_model(self.network, self.card)
-        (self.path.parent / ONNX_NAME).write_bytes(graph.SerializeToString())
+        with storage_errors(self.path):
+            (self.path.parent / ONNX_NAME).write_bytes(graph.SerializeToString())
         session = open_session(self.path.parent / ONNX_NAME)
         image = trials(self.found, self.run.card, self.card.multiple)[0].images[0]
         with storage_errors(self.path):
@@ -151,7 +147,7 @@ def _require_sense(out: Path, config: ExportConfig) -> None:
         raise ConfigError(
             found=f"--out {out.name} for --to {config.to}",
             expected=f"a name ending in {suffix}",
-            fix=f"choose --out {out.with_suffix(suffix).name}",
+            fix=f"choose --out {out.with_suffix(suffix).name if out.name.strip('.') else f'model{suffix}'}",
         )
     if config.int8 and config.to not in ("onnx", "openvino"):
         raise ConfigError(
@@ -225,8 +221,10 @@ def _tiles(member: Member) -> tuple[int, int | None]:
     model, channels = member.model, member.card.network.in_channels
     facts = measure(model, channels)
     side = facts.multiple * 8
+    # between multiples some networks stretch their maps to the size of others
+    sizes = Size(side, side), Size(side + 1, side + max(facts.multiple - 1, 1))
     try:
-        told = survey(model, channels, Size(side, side), facts.multiple).needed
+        told = any(survey(model, channels, size, facts.multiple).needed for size in sizes)
     except NotLocal:
         told = True
     return facts.multiple, None if told else facts.halo
@@ -236,6 +234,8 @@ def _placed(written: Path, out: Path, card: FileCard, tried: Verification, dice:
     """Give the files their names, the one that is opened last."""
     *others, report, _ = _files(out)
     with storage_errors(out):
+        for path in (*others, out):
+            sync(written.with_name(path.name))
         size = sum(written.with_name(path.name).stat().st_size for path in (*others, out))
         for path in others:
             written.with_name(path.name).replace(path)

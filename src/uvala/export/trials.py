@@ -12,9 +12,11 @@ from uvala.errors import UvalaError
 from uvala.runs.card import Card
 from uvala.runs.folder import RunFolder
 
-__all__ = ["RunImages", "Trial", "run_images", "trials"]
+__all__ = ["TRIAL_SIDE", "RunImages", "Trial", "run_images", "trials"]
 
-_SIDE = 512  # pixels of an image along a side: enough for several tiles of any network, and quickly compared
+TRIAL_SIDE = 512
+"""Pixels of an image along a side: quickly compared, and large enough to show what a network does."""
+
 _NOISE = (200, 264)
 
 
@@ -90,7 +92,7 @@ def trials(found: RunImages, card: Card, multiple: int) -> list[Trial]:
 def _two_images(found: RunImages, card: Card) -> tuple[ImageArray, ImageArray]:
     """Two images [C, H, W] of at most so many pixels along a side."""
     samples = found.val or found.train
-    images = [image[:, :_SIDE, :_SIDE] for image in found.images(samples, 2)] or [
+    images = [image[:, :TRIAL_SIDE, :TRIAL_SIDE] for image in found.images(samples, 2)] or [
         _noise(card, 0),
         _noise(card, 1),
     ]

@@ -264,13 +264,15 @@ class InstanceNorm(nn.Module):
 
     def __init__(self, channels: int, *, affine: bool = True) -> None:
         super().__init__()
+        self.channels = channels
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H, W]."""
-        # torch.group_norm, not functional.group_norm: the check for a single pixel is in the latter
-        return torch.group_norm(x, x.shape[1], self.weight, self.bias)
+        # torch.group_norm, not functional.group_norm: the check for a single pixel is in the latter. A number
+        # that is not read off the image, for ONNX.
+        return torch.group_norm(x, self.channels, self.weight, self.bias)
 
 
 class _GroupNorm(nn.GroupNorm):
