@@ -8,7 +8,9 @@ and batch norms with random statistics. Each prediction has a process of its own
 ways take turns, so that a ratio is that of two times of one round. The network has computed a small image
 before the clock starts.
 
-whole: `uvala.predict_logits` without tiles. exact: the same, in tiles as `uvala predict` cuts them (1024).
+whole: `uvala.predict_logits` without tiles. exact: the same, in tiles as `uvala predict` cuts them (1024);
+exact_2048: in larger ones, as it cuts them where `--memory` allows it. All three keep freed memory, as a
+loaded run does.
 eager: the network called with the image, as PyTorch comes (NCHW). monai_0.25, monai_0.5 and nnunet (half a
 window, no mirroring): windows of --window pixels a side, Gaussian; they want the interpreter of an
 environment that has them and what uvala needs.
@@ -33,7 +35,7 @@ from types import SimpleNamespace
 from typing import Any
 
 NETWORKS = ("pytorch_unet:16", "unet:resnet34")
-OURS = ("whole", "exact", "eager")
+OURS = ("whole", "exact", "exact_2048", "eager")
 PEERS = ("monai_0.25", "monai_0.5", "nnunet")
 SOURCES = Path(__file__).parent.parent / "src"
 SMALL = 256  # pixels a side of the image that is computed first
@@ -112,6 +114,10 @@ def work(network: str, way: str, side: int, window: int, folder: str) -> dict[st
     """What `one` tells. folder: where logits are compared; "": nowhere."""
     import torch
 
+    if way in OURS and way != "eager":
+        from uvala.training.allocator import keep_freed_memory
+
+        keep_freed_memory()
     model = network_of(network)
     predict = ways_of(model, window)[way]()
     with torch.inference_mode():
@@ -173,6 +179,7 @@ def ways_of(model: Any, window: int) -> dict[str, Callable]:
     return {
         "whole": lambda: whole(model),
         "exact": lambda: exact(model),
+        "exact_2048": lambda: exact(model, size=2048),
         "eager": lambda: lambda image: model(image[None])[0],
         "monai_0.25": lambda: partial(monai, model, window, 0.25),
         "monai_0.5": lambda: partial(monai, model, window, 0.5),
@@ -186,8 +193,8 @@ def whole(model: Any) -> Callable:
     return lambda image: predict_logits(model, image)
 
 
-def exact(model: Any) -> Callable:
-    """In tiles of the default size."""
+def exact(model: Any, **tiles: int) -> Callable:
+    """In tiles of the default size, or as `tiles` says."""
     import torch
 
     from uvala.models.facts import measure
@@ -201,7 +208,7 @@ def exact(model: Any) -> Callable:
         device=torch.device("cpu"),
         halo=facts.halo,
         multiple=facts.multiple,
-        tiles=TileConfig(whole_below=0),
+        tiles=TileConfig(whole_below=0, **tiles),
         activate=lambda logits: logits,
     )
     return lambda image: predict_probabilities(use, image)

@@ -55,9 +55,13 @@ def assert_same_in_tiles(model: nn.Module, size: Size) -> None:
     image = image_of(size)
     whole = uvala.predict_logits(model, image)
     assert whole.std() > 0
-    apart = difference(uvala.predict_logits(model, image, tile=TILE), whole)
-    assert apart.largest <= 1e-5 + rounding(model, image, whole)
-    assert apart.changed == 0
+    tiles = uvala.predict_logits(model, image, tile=TILE)
+    allowed = 1e-5 + rounding(model, image, whole)
+    assert difference(tiles, whole).largest <= allowed
+    # on some processors rounding decides between two classes that are as good as equally likely
+    likeliest, second = whole.topk(2, dim=0).values
+    tied = likeliest - second <= 2 * allowed * whole.std()
+    assert not ((tiles.argmax(dim=0) != whole.argmax(dim=0)) & ~tied).any()
 
 
 def rounding(model: nn.Module, image: Tensor, whole: Tensor) -> float:
