@@ -72,3 +72,11 @@ class TestRefusals:
         first, second = run_ranks(train_run, 2, [data, other], tmp_path / "run")
         assert isinstance(first, RankError)
         assert isinstance(second, SplitError)
+
+    def test_other_masks_on_another_machine(self, data, tmp_path):
+        other = shutil.copytree(data, tmp_path / "other")
+        one, two, *_ = sorted((other / "masks").iterdir())
+        shutil.copyfile(one, two)
+        first, second = run_ranks(train_run, 2, [data, other], tmp_path / "run")
+        assert isinstance(first, RankError)
+        assert isinstance(second, SplitError)

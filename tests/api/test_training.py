@@ -178,6 +178,16 @@ class TestResume:
         with pytest.raises(SplitError, match=r"no image 03\.png"):
             uvala.train(data, out=tmp_path / "cut", resume=True)
 
+    def test_with_a_mask_that_was_redrawn_is_refused(self, disc_data, tmp_path):
+        data = shutil.copytree(disc_data, tmp_path / "data")
+        train_and_cut(data, tmp_path / "cut", 5)
+        one, two, *_ = sorted((data / "masks").iterdir())
+        shutil.copyfile(one, two)
+        with pytest.raises(SplitError, match=rf"1 changed mask in .*, such as {two.stem}"):
+            uvala.train(data, out=tmp_path / "cut", resume=True)
+        (tmp_path / "cut/masks.json").unlink()  # a run of before
+        assert uvala.train(data, out=tmp_path / "cut", resume=True).card.training.finished
+
     def test_of_a_damaged_checkpoint_is_refused(self, disc_data, tmp_path):
         train_and_cut(disc_data, tmp_path / "run", 5)
         (tmp_path / "run/checkpoint/state.safetensors").write_bytes(b"not a checkpoint")
@@ -248,6 +258,7 @@ class TestWrongInput:
             ({"loss.class_weights": [1.0, 2.0, 3.0]}, "3 numbers in loss.class_weights; expected 2"),
             ({"augment.scale": [0, 1]}, "the smaller number first, and both above 0"),
             ({"seed": 2**35}, "seed = 34359738368"),
+            ({"patches.batch": 3, "augment.cutmix_probability": 0.5}, "an even number of patches"),
         ],
         ids=lambda value: str(value) if isinstance(value, dict) else "",
     )

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from uvala.cli.main import app
+from uvala.errors import StorageError
 from uvala.plan.schema import read_plan
 
 
@@ -59,6 +60,15 @@ def test_begins_from_weights_and_so_does_the_next_command(disc_data, disc_run, t
     output = plan(disc_data, "--from", disc_run.path, *options, "--out", file, columns=500)
     assert f"the network of {disc_run.path.name}" in output
     assert f"--plan {file} --from {disc_run.path}" in output
+
+
+def test_a_plan_that_may_have_been_changed_is_not_replaced(disc_data, tmp_path):
+    file = tmp_path / "plan.toml"
+    file.write_text("seed = 5\n")
+    result = CliRunner().invoke(app, ["plan", str(disc_data), "--budget", "30s", "--out", str(file)])
+    assert isinstance(result.exception, StorageError)
+    assert f"--out {file}, which exists" in str(result.exception)
+    assert file.read_text() == "seed = 5\n"
 
 
 def test_help_tells_how_the_plan_is_used():

@@ -55,7 +55,7 @@ class TestOnnx:
         assert json.loads(said["classes"]) == ["background", "foreground"]
         assert json.loads(said["mask_values"]) == [0, 255]
         assert json.loads(said["multiple"]) == 4
-        assert json.loads(said["halo"]) == exported.card.card.network.halo
+        assert json.loads(said["halo"]) == 24  # 22, up to the next multiple
         assert json.loads(said["uvala"])["card"]["data"]["path"] == ""
 
     def test_comparison_lies_beside_the_file(self, exported):
@@ -182,6 +182,17 @@ class TestRefusals:
         with pytest.raises(BackendError, match=r"disagrees with PyTorch: by 0\.\d+ .*nothing was written"):
             export(disc_run.path, tmp_path / "wrong.onnx")
         assert not list(tmp_path.iterdir())
+
+    def test_how_far_a_file_may_disagree_can_be_set(self, disc_run, tmp_path):
+        with pytest.raises(BackendError, match=r"expected at most 1e-30, .*nothing was written"):
+            export(disc_run.path, tmp_path / "x.onnx", settings={"most_difference": 1e-30})
+
+    def test_an_unknown_setting(self, disc_run, tmp_path):
+        asked = ["--to", "onnx", "--out", str(tmp_path / "x.onnx"), "--set", "most_diference=0.1"]
+        result = CliRunner().invoke(app, ["export", str(disc_run.path), *asked])
+        assert isinstance(result.exception, ConfigError)
+        assert "'most_diference' in the settings of the export" in str(result.exception)
+        assert "most_difference" in result.exception.fix
 
     def test_a_name_of_another_kind(self, disc_run, tmp_path):
         with pytest.raises(ConfigError, match=r"expected a name ending in \.xml; choose --out net\.xml"):

@@ -101,6 +101,18 @@ class TestCrossEntropy:
         assert_close(cross_entropy(compare(one, target), weighing=weighing), expected)
         assert_close(focal_loss(compare(one, target), gamma=0, weighing=weighing), expected)
 
+    def test_class_weights_are_those_of_a_pixels_class_where_each_class_has_a_sigmoid(self):
+        logits, target = random_batch()
+        weights = torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64)
+        known = target != IGNORE
+        truth = F.one_hot(target.where(known, 0), 3).movedim(-1, 1).to(logits.dtype)
+        costs = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=1)
+        counts = weights[target.where(known, 0)] * known
+        assert_close(
+            binary_cross_entropy(compare(logits, target), weighing=Weighing(classes=weights)),
+            (costs * counts).sum() / counts.sum(),
+        )
+
     @pytest.mark.parametrize(("classes", "weights"), [(1, 3), (2, 1), (2, 3), (3, 2)])
     def test_as_many_class_weights_as_classes_are_wanted(self, classes, weights):
         logits, target = random_batch(classes)

@@ -270,7 +270,7 @@ class TestPatches:
     def test_of_whole_images_are_not_said_to_differ(self, classes):
         whole = classes.with_facts()
         whole.dataset = replace(classes.dataset, sizes=dict.fromkeys(classes.dataset.sizes, Size(256, 256)))
-        assert whole.plan()[1]["patches.size"] == "the images' shorter side is 256 pixels"
+        assert whole.plan()[1]["patches.size"] == "the images' shorter side is about 256 pixels"
 
 
 class TestSampling:

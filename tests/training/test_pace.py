@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 from uvala.plan.schema import ValidationConfig
 from uvala.training.pace import BudgetPace, StepPace
 
@@ -31,6 +33,16 @@ class TestStepPace:
     def test_validates_no_more_often_than_asked_for(self):
         pace = StepPace(39, ValidationConfig(rounds=20))
         assert sum(pace.validation_due(step) for step in range(1, 40)) == 20
+
+    def test_the_time_left_follows_from_the_steps_so_far(self, monkeypatch):
+        clock = FakeClock()
+        monkeypatch.setattr("uvala.training.pace.time", SimpleNamespace(monotonic=lambda: clock.elapsed))
+        pace = StepPace(30, ValidationConfig(), done=10)
+        pace.reached(10)
+        assert pace.seconds_left is None
+        clock.elapsed = 8.0
+        pace.reached(14)
+        assert pace.seconds_left == 32.0
 
 
 class TestBudgetPace:

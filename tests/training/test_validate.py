@@ -1,15 +1,21 @@
 """A validation that several ranks share has the result of one that a single rank makes."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from drawn import write_discs
+from drawn import write_discs, write_touching_squares
 from jobs import job
+from uvala.arrays import IGNORE
+from uvala.data.dataset import read_dataset
+from uvala.data.target_config import TargetConfig
+from uvala.data.targets import make_target
+from uvala.runs.inference import Outputs
 from uvala.training.distributed import World
 from uvala.training.loop import Training
-from uvala.training.validate import validate
+from uvala.training.validate import _overlap, validate
 
 
 @dataclass(frozen=True)
@@ -76,3 +82,17 @@ def test_as_many_images_are_looked_at_as_was_said(disc_data, tmp_path):
     training = Training(job(disc_data, tmp_path, validated=2, settings={"length.steps": 1}))
     training.run(lambda: False)
     assert training.progress.validated == 2
+
+
+def test_borders_do_not_count_where_the_target_ignores_them(tmp_path):
+    data = read_dataset(write_touching_squares(tmp_path / "squares"))
+    sample = data.samples[0]
+    classes = data.classes(sample).copy()
+    classes[4:10, 3] = IGNORE  # beside the first square, whose outline there nobody knows
+    target = make_target(data, sample, classes, TargetConfig(objects="borders"))
+    found = np.isin(target.classes, (2, IGNORE)).astype(np.float32)
+    inside = (target.classes == 1).astype(np.float32)
+    outputs = Outputs(np.stack([1 - inside - found, inside + found]), borders=found)
+    stored = SimpleNamespace(classes=classes, target=target)
+    overlap, sums = _overlap(outputs, stored, SimpleNamespace(num_classes=2))
+    assert overlap == sums == 2 * np.count_nonzero(target.classes == 2)

@@ -109,6 +109,14 @@ class TestTraining:
         assert training.progress.watch.seen == 11
         assert all(np.isfinite(values).all() for values in state(tmp_path).values())
 
+    def test_a_loss_scaled_down_by_refused_steps_is_scaled_as_at_the_start_again(self, data, tmp_path):
+        settings = {"precision": "float16", "watchdog.refused": 6, "length.steps": 14}
+        training = Training(job(data, tmp_path, settings=settings))
+        spoil(training, range(4, 10))  # each halves the scale
+        training.run(lambda: False)
+        assert training.progress.watch.rewinds == 1
+        assert training.scaler.get_scale() == 2.0**16
+
     @pytest.mark.parametrize("after", [5, 18, 30])
     def test_resumes_exactly(self, data, tmp_path, after):
         settings = {**STEEP, "watchdog.slower": 1e-4, "length.steps": 40}

@@ -199,7 +199,7 @@ def _begin(
     plan = override(run.plan, own, where="the plan of a fold")
     write_plan(fold.plan_path, plan, {**reasons_of(run), **dict.fromkeys(own, why)})
     fold.write_split(split)
-    fold.write_contents(dataset.contents)
+    fold.write_contents(dataset.contents, dataset.mask_contents)
     write_text(fold.log_path, "")
     if run.start_path.is_file():
         with storage_errors(fold.start_path):

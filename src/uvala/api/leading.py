@@ -12,7 +12,7 @@ from uvala.training.distributed import World
 
 __all__ = ["call_followers", "dismiss_followers"]
 
-_FILES = ("plan.toml", "card.json", "split.json", "images.json")
+_FILES = ("plan.toml", "card.json", "split.json", "images.json", "masks.json")
 
 
 def call_followers(world: World, run: RunFolder, *, resume: bool) -> None:
@@ -23,7 +23,8 @@ def call_followers(world: World, run: RunFolder, *, resume: bool) -> None:
     if world.size == 1:
         return
     world.slots(run.plan.patches.batch)
-    files = {name: (run.path / name).read_text(encoding="utf-8") for name in _FILES}
+    present = [path for path in (run.path / name for name in _FILES) if path.is_file()]
+    files = {path.name: path.read_text(encoding="utf-8") for path in present}
     world.share(json.dumps({"resume": resume, "files": files}).encode())
     world.share(run.start_path.read_bytes() if run.start_path.is_file() else b"")
     world.barrier()  # until they have read the data

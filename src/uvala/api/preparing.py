@@ -206,7 +206,7 @@ def write_down(
     write_plan(run.plan_path, plan, prepared.reasons)
     run.write_facts(prepared.facts)
     run.write_split(parts)
-    run.write_contents(dataset.contents)
+    run.write_contents(dataset.contents, dataset.mask_contents)
     write_text(run.log_path, "")
     log = EventLog(run.log_path, *([listener] if listener else []), started=started)
     for event in prepared.events:

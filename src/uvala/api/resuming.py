@@ -11,6 +11,7 @@ from uvala.api.run import Run
 from uvala.api.wishes import Wishes
 from uvala.data.dataset import Dataset, read_dataset
 from uvala.data.patches import steps_per_epoch
+from uvala.data.wording import count
 from uvala.errors import ConfigError, RunError, SplitError
 from uvala.files import write_text
 from uvala.log import EventLog, Listener, read_events
@@ -106,13 +107,18 @@ def dataset_of(run: RunFolder, data: Path | None) -> Dataset:
     dataset = read_dataset(data or card.data.path, encoding=card.encoding, channels=card.data.channels)
     names = [*run.split.train, *run.split.val, *run.split.test]
     dataset.subset(names)
-    changed = [name for name in names if run.contents.get(name) != dataset.contents[name]]
-    if changed:
-        raise SplitError(
-            found=f"{len(changed)} changed images in {dataset.root}, such as {changed[0]}",
-            expected="the images that the training began with",
-            fix="bring them back, or train anew with another --out",
-        )
+    masks = run.mask_contents or dataset.mask_contents  # runs of before have none on record
+    for kind, before, now in (
+        ("image", run.contents, dataset.contents),
+        ("mask", masks, dataset.mask_contents),
+    ):
+        changed = [name for name in names if before.get(name) != now[name]]
+        if changed:
+            raise SplitError(
+                found=f"{count(len(changed), f'changed {kind}')} in {dataset.root}, such as {changed[0]}",
+                expected=f"the {kind}s that the training began with",
+                fix="bring them back, or train anew with another --out (--from begins with these weights)",
+            )
     return dataset
 
 

@@ -22,6 +22,7 @@ from uvala.api.resuming import dataset_of, refuse_changes, resume_run, run_to_re
 from uvala.api.run import Run
 from uvala.api.trying import improve_by_trials
 from uvala.api.wishes import Wishes, asked_for, base_wishes
+from uvala.augment.mixing import require_pairs
 from uvala.errors import ConfigError, UvalaError
 from uvala.files import held, storage_errors
 from uvala.log import Listener
@@ -134,7 +135,7 @@ def _begin(
             data, wishes, lists, clock, device, listener, started, source=source, ranks=world.size
         )
         # refused before anything is written
-        world.slots(prepared.plan.patches.batch)
+        require_pairs(prepared.plan.augment, world.slots(prepared.plan.patches.batch))
         require_time(clock, prepared.plan.folds, prepared)
         if prepared.plan.folds > 1:
             log = begin_folds(prepared, run, listener, started)

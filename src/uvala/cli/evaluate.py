@@ -16,7 +16,7 @@ NAME = "evaluate"
 def command(
     run: Annotated[
         Path,
-        typer.Argument(help="Folder that `uvala train` wrote, or a folder of masks that any tool predicted."),
+        typer.Argument(help="Run folder, or a folder of masks that any tool predicted."),
     ],
     data: Annotated[Path, typer.Argument(help="Folder (or CSV manifest) with images and masks.")],
     split: Annotated[

@@ -15,18 +15,29 @@ NAME = "export"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Folder that `uvala train` wrote.")],
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
     to: Annotated[str, typer.Option(help=setting_help(ExportConfig, "to"), metavar="KIND")],
     out: Annotated[Path, typer.Option(help="New file: .onnx, .xml, .pt2 or .zip.", metavar="FILE")],
     mask: Annotated[bool, typer.Option("--mask", help=setting_help(ExportConfig, "mask"))] = False,
     int8: Annotated[bool, typer.Option("--int8", help=setting_help(ExportConfig, "int8"))] = False,
     fold: Annotated[int | None, typer.Option(help=setting_help(ExportConfig, "fold"), metavar="N")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="How far the file may be from PyTorch, and what it is calibrated with, such as "
+            "most_dice_lost=0.01 or calibration_images=300; may be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
 ) -> None:
     """Write a run as a file for other programs, unless it disagrees with PyTorch on the run's images."""
     from uvala.api.exporting import export
     from uvala.cli.terminal import console
+    from uvala.config import parse_assignment
 
-    written = export(run, out, to=to, mask=mask, int8=int8, fold=fold)
+    changed = dict(parse_assignment(text) for text in settings or [])
+    written = export(run, out, to=to, mask=mask, int8=int8, fold=fold, settings=changed)
     found = written.verification
     console.print(f"compared with PyTorch on {found.images}", markup=False)
     console.print(_table(found.comparisons))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from uvala.cli.outputs import check_outputs
 from uvala.cli.terminal import setting_help
 from uvala.cli.training_options import (
     Device,
@@ -18,6 +19,7 @@ from uvala.cli.training_options import (
     SplitFile,
     Start,
 )
+from uvala.errors import StorageError
 from uvala.plan.recipes import recipe_names
 from uvala.plan.schema import Plan
 
@@ -30,7 +32,9 @@ def command(
     data: Annotated[Path, typer.Argument(help="Folder (or CSV manifest) with images and masks.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="File for the plan, which `uvala train DATA --plan FILE` takes.", metavar="FILE"),
+        typer.Option(
+            help="New file for the plan, which `uvala train DATA --plan FILE` takes.", metavar="FILE"
+        ),
     ] = None,
     budget: Annotated[
         str | None,
@@ -57,6 +61,13 @@ def command(
     from uvala.config import parse_assignment
 
     settings = dict(parse_assignment(text) for text in set_ or [])
+    check_outputs(files={"--out": out})
+    if out is not None and out.exists():
+        raise StorageError(
+            found=f"--out {out}, which exists",
+            expected="a new file, for that one may have been changed",
+            fix="choose another --out",
+        )
     with TrainingView() as view:
         from uvala.api.planning import plan_training  # torch; the view is already there
 

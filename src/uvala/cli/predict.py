@@ -19,9 +19,7 @@ NAME = "predict"
 
 
 def command(
-    run: Annotated[
-        Path, typer.Argument(help="Folder that `uvala train` wrote, or a file of `uvala export`.")
-    ],
+    run: Annotated[Path, typer.Argument(help="Run folder, or an .onnx or .xml file of `uvala export`.")],
     inputs: Annotated[list[str], typer.Argument(help="Images: files, folders, globs.", metavar="INPUT...")],
     out: Annotated[Path, typer.Option(help="New folder for the masks.", metavar="DIR")],
     resume: Annotated[

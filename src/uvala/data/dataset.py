@@ -67,6 +67,11 @@ class Dataset:
         return {name: facts.content for name, facts in self.survey.images.items()}
 
     @cached_property
+    def mask_contents(self) -> dict[str, str]:
+        """A hash of the values of each mask, by its sample's name."""
+        return {each.sample.name: each.mask.content for each in self.survey.facts if each.mask is not None}
+
+    @cached_property
     def facts(self) -> Facts:
         """What all images and masks are like."""
         return self.facts_of(self.samples)

@@ -161,7 +161,7 @@ def _input(card: FileCard, smallest: int, folder: Path) -> dict[str, Any]:
 def _output(card: FileCard, name: str, array: NDArray[Any], folder: Path) -> dict[str, Any]:
     names = [f"{place}: {each}" for place, each in enumerate(card.card.encoding.names)]
     channels = [{"type": "channel", "channel_names": names}] if array.ndim == 4 else []
-    halo = {"halo": _context(card)} if card.halo else {}
+    halo = {"halo": card.halo} if card.halo else {}
     sizes = [
         {"type": "space", "id": axis, "size": {"tensor_id": IMAGE, "axis_id": axis}, **halo} for axis in "yx"
     ]
@@ -182,14 +182,9 @@ _OUTPUT_WORDS = {
 }
 
 
-def _context(card: FileCard) -> int:
-    """The halo, rounded up so that blocks begin at multiples."""
-    return -(-(card.halo or 0) // card.multiple) * card.multiple
-
-
 def _smallest(card: FileCard) -> int:
     """The side of the smallest block, pixels: with its context, if it has one."""
-    return -(-_TILE // card.multiple) * card.multiple + 2 * _context(card)
+    return -(-_TILE // card.multiple) * card.multiple + 2 * (card.halo or 0)
 
 
 def _as_large(image: ImageArray, least: int, multiple: int) -> ImageArray:
@@ -222,7 +217,7 @@ def _page(card: FileCard) -> str:
         "was not measured" if dice is None else f"of the kept weights was {dice:.4f}, the mean over classes"
     )
     tiles = (
-        f"A block needs {_context(card)} pixels of context on each side and begins at a multiple of "
+        f"A block needs {card.halo} pixels of context on each side and begins at a multiple of "
         f"{card.multiple}."
         if card.halo is not None
         else "No block gives the numbers of the whole image: predict images in one piece."

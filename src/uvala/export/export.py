@@ -27,6 +27,7 @@ from uvala.prediction.file_card import MASK, PROBABILITIES, FileCard
 from uvala.prediction.file_kinds import SUFFIXES
 from uvala.prediction.session import Session, open_session
 from uvala.runs.folder import RunFolder
+from uvala.tiling.geometry import up
 from uvala.tiling.test_time_config import TestTimeConfig
 from uvala.tiling.whole import NotLocal, survey
 
@@ -198,6 +199,7 @@ def _file_card(run: RunFolder, members: Sequence[Member], config: ExportConfig) 
     halos = [halo for _, halo in facts]
     objects = card.network.objects
     multiple = lcm(*(multiple for multiple, _ in facts))
+    known = [halo for halo in halos if halo is not None]
     by_image = any(member.card.normalisation.by == "image" for member in members)
     return FileCard(
         card=card.model_copy(update={"uvala": uvala.__version__}),
@@ -208,7 +210,7 @@ def _file_card(run: RunFolder, members: Sequence[Member], config: ExportConfig) 
         ),
         levels=by_image and config.to != "bioimageio",
         multiple=multiple,
-        halo=None if None in halos else max(halo for halo in halos if halo is not None),
+        halo=up(max(known), multiple) if len(known) == len(halos) else None,
         padded_to=int(getattr(first, "padded_to", multiple)),
         slack=int(getattr(first, "slack", 0)),
         networks=len(members),

@@ -17,8 +17,7 @@ def hardest(losses: Tensor, known: Tensor, share: float, least: int) -> Tensor:
     rounded. least: so many of them in any case, or all if they are fewer. Without a gradient.
     """
     cost = losses.detach().masked_fill(known == 0, -torch.inf).flatten(1)  # [B, H W]
-    # in double precision: 0.07 of 100 pixels must be 7
-    count = (known.flatten(1).sum(dim=1).double() * share).round().clamp_min(least)  # [B]
+    count = (known.flatten(1).sum(dim=1) * share).round().clamp_min(least)  # [B]
     # as many as any image can want: a number that is known without asking the device
     most = min(cost.shape[1], max(least, round(share * cost.shape[1])))
     order = cost.topk(most, dim=1).indices  # [B, most], largest first

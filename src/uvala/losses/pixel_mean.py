@@ -55,7 +55,8 @@ def _of_classes(compared: Comparison, weights: Tensor) -> Tensor:
             expected="2, background and foreground" if logits == 1 else f"{logits}, one for each class",
             fix="give each class a weight, or none",
         )
-    if compared.exclusive or background_too:
+    one_class = not compared.target.is_floating_point()  # a pixel has one, also where each has a sigmoid
+    if one_class or background_too:
         return weights[compared.target.long()]
     return weights[:, None, None]
 

@@ -9,6 +9,8 @@ import torch
 from uvala.data.dataset import Dataset
 from uvala.data.facts import Facts
 from uvala.data.fingerprint import SECONDS, take_fingerprint
+from uvala.data.patch_config import PatchConfig
+from uvala.data.patches import steps_per_epoch
 from uvala.data.sample import Sample
 from uvala.data.target_config import TargetConfig
 from uvala.data.targets import require_objects
@@ -151,10 +153,9 @@ def _steps(choices: Choices, case: Situation, prices: Prices | None) -> float | 
     """How many steps the training will have, about."""
     if choices["length.steps"] is not None:
         return float(choices["length.steps"])
-    batch, patch = choices["patches.batch"], choices["patches.size"]
     if choices["length.epochs"] is not None:
-        patches = sum(max(1, math.ceil(math.prod(size) / patch**2)) for size in case.sizes)
-        return max(1.0, choices["length.epochs"] * math.ceil(patches / batch))
+        patches = PatchConfig(size=choices["patches.size"], batch=choices["patches.batch"])
+        return max(1.0, choices["length.epochs"] * steps_per_epoch(case.sizes, patches))
     if prices is None:
         return None
     return max(1.0, expected_steps(candidate_of(choices, case), case, prices))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uvala.arrays import Box, ClassMap, ImageArray, LabelMap, Size
+from uvala.arrays import Box, ClassMap, ImageArray, LabelMap
 from uvala.data.dataset import convert_channels
 from uvala.data.masks import MaskEncoding
 from uvala.data.targets import OBJECTS
@@ -168,8 +168,8 @@ class ImagePredictor(Protocol):
         """Why tiles of images so far were blended, where they were, and what that costs: each way once."""
         ...
 
-    def cutting(self, size: Size) -> Cutting:
-        """How a large image of `size` is cut; one whose numbers depend on another `said` is begun anew."""
+    def cutting(self) -> Cutting:
+        """How large images are cut; one whose numbers depend on another `said` is begun anew."""
         ...
 
     def __call__(self, image: ImageArray, *, spread: bool = False) -> Prediction:
@@ -226,7 +226,7 @@ class Predictor:
         # what cannot be is refused before the first image
         self.execution.require_usable(self.members)
         if memory is not None:
-            self.cutting(Size(1, 1))
+            self.cutting()
 
     @cached_property
     def identity(self) -> str:
@@ -261,7 +261,7 @@ class Predictor:
         """Say about how much there is to predict, before the first image."""
         self.execution.megapixels = megapixels * self.votes / len(self.used)
 
-    def cutting(self, size: Size) -> Cutting:
+    def cutting(self) -> Cutting:
         """How a large image is cut; ConfigError if no tile fits the memory."""
         return self.execution.cutting(self.used)
 

@@ -80,8 +80,8 @@ class ExportedPredictor:
         """How many views are averaged; what networks inside the file differ in cannot be seen."""
         return len(views_of(self.card.test_time))
 
-    def cutting(self, size: Size) -> Cutting:
-        """How a large image of `size` is cut: as the card says."""
+    def cutting(self) -> Cutting:
+        """How a large image is cut: as the card says."""
         return cutting_of([self.card.tiles], torch.device("cpu"))
 
     def __call__(self, image: ImageArray, *, spread: bool = False) -> Prediction:

@@ -25,8 +25,8 @@ them, [B, H, W], what else the network learnt: "borders" or "distance"."""
 class FileCard(Config):
     """The card of an exported file.
 
-    A tile of it begins at a multiple of `multiple` and has `halo` pixels of context on each side of what is
-    kept; without a halo no tile gives the numbers of the whole image.
+    What is kept of a tile begins at a multiple of `multiple` and has `halo` pixels of context on each side, a
+    multiple of the same; without a halo no tile gives the numbers of the whole image.
     """
 
     format: int = Field(FORMAT, description="version of this card")
@@ -35,7 +35,9 @@ class FileCard(Config):
     levels: bool = Field(False, description="whether it wants the levels of each image")
     multiple: int = Field(1, ge=1, description="tiles begin at multiples of this, pixels")
     halo: int | None = Field(
-        None, ge=0, description="context that a tile needs on each side, pixels; none: no tile is exact"
+        None,
+        ge=0,
+        description="context of a tile on each side, pixels, a multiple; none: no tile is exact",
     )
     padded_to: int = Field(1, ge=1, description="multiple that the network pads an image to by itself")
     slack: int = Field(0, ge=0, description="pixels that an image may lack of it and is taken as it is")

@@ -89,7 +89,7 @@ class LargePrediction:
     @cached_property
     def stage(self) -> Stage:
         """What is known so far; begun anew where its numbers would be others."""
-        cutting, wanted = self.predictor.cutting(self.image.size), self.wanted.model_dump(mode="json")
+        cutting, wanted = self.predictor.cutting(), self.wanted.model_dump(mode="json")
         # of how objects are found only that: the maps in which they are found are layers
         foreground = self.predictor.card.objects.settings.object_class
         said = [self.predictor.identity, foreground, cutting.said, wanted, self.source]

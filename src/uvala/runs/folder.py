@@ -115,9 +115,16 @@ class RunFolder:
         path = self.path / "images.json"
         return dict(_read_json(path)) if path.is_file() else {}
 
-    def write_contents(self, contents: Mapping[str, str]) -> None:
-        """Write images.json."""
-        write_json(self.path / "images.json", dict(contents))
+    @cached_property
+    def mask_contents(self) -> dict[str, str]:
+        """A hash of the values of each mask, by the name of its image; empty in runs of before."""
+        path = self.path / "masks.json"
+        return dict(_read_json(path)) if path.is_file() else {}
+
+    def write_contents(self, images: Mapping[str, str], masks: Mapping[str, str]) -> None:
+        """Write images.json and masks.json."""
+        write_json(self.path / "images.json", dict(images))
+        write_json(self.path / "masks.json", dict(masks))
 
     def write_card(self, card: Card) -> None:
         """Write card.json, in this version's format whatever the card was read from."""

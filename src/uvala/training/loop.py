@@ -33,6 +33,8 @@ from uvala.training.watchdog import gave_up
 
 __all__ = ["Job", "Training"]
 
+_FIRST_SCALE = 2.0**16  # of gradients in float16; too much of it costs a refused step for each halving
+
 
 class _Now(NamedTuple):
     """What comes next, for all ranks alike; they are true or false as floats."""
@@ -62,7 +64,7 @@ class Training:
         self.optimiser = make_optimiser(self.model, plan.optimiser)
         # the gradients of float16 underflow if they are not scaled
         half = autocast_dtype(plan.precision, job.device) is torch.float16
-        self.scaler = torch.amp.GradScaler(job.device.type, enabled=half)
+        self.scaler = torch.amp.GradScaler(job.device.type, init_scale=_FIRST_SCALE, enabled=half)
         self.progress = Progress(given=job.start is not None, validated=job.validated)
         good = copied(self.average.model)
         if content:
@@ -214,6 +216,9 @@ class Training:
         for model in (self.model, self.average.model):
             model.load_state_dict(self.judge.good)
         self.optimiser.state.clear()
+        if self.scaler.is_enabled():
+            # refused steps have halved it until no gradient is left, and good ones hardly raise it
+            self.scaler.update(_FIRST_SCALE)
         self._note(watch=progress.watch.rewind(progress.step))
         where = f"the weights of step {progress.best_step}" if known else "the first weights"
         rate = plan.watchdog.slower**self.progress.watch.rewinds

@@ -58,7 +58,8 @@ class StepPace:
         self._began = time.monotonic()
 
     def reached(self, step: int) -> None:
-        """Nothing to learn: the steps decide."""
+        """Take note of it for the time that is left."""
+        self._step = step
 
     def share(self, step: int) -> float:
         """Share of the steps done."""

@@ -100,7 +100,7 @@ def _sums(
 
 def _overlap(outputs: Outputs, stored: StoredImage, network: NetworkCard) -> NDArray[np.float64]:
     """Numerator and denominator of the overlap of what tells objects apart with what it should be: [2]."""
-    known = stored.classes != IGNORE
+    known = stored.target.classes != IGNORE  # of borders also not where an object meets ignored pixels
     if outputs.distance is not None:
         found, true = outputs.distance[known], stored.target.maps[0][known]
         return np.array([2 * np.minimum(found, true).sum(), found.sum() + true.sum()], np.float64)

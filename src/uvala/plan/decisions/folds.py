@@ -27,8 +27,8 @@ def folds_for(wanted: Mapping[str, Any], budget: float | None, groups: int) -> t
         return 1, ""
     each = format_duration(budget / FOLDS)
     return FOLDS, (
-        f"about {each} for each of {FOLDS} networks; their mean is worth more than more time for one, and "
-        f"predicting takes {FOLDS} times as long"
+        f"about {each} for each of {FOLDS} networks, whose mean is usually better than one; predicting takes "
+        f"{FOLDS} times as long, --folds 1 trains one"
     )
 
 

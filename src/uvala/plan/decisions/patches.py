@@ -28,9 +28,9 @@ def choose_patch(choices: Choices, case: Situation) -> None:
     side = float(np.median([min(size) for size in case.sizes]))
     size = int(min(largest, max(_SMALLEST, math.ceil(side / _SMALLEST) * _SMALLEST)))
     reason = (
-        f"enough context, and many different patches, from images of {side:.0f} pixels and more"
+        f"enough context, and many different patches, from images of about {side:.0f} pixels"
         if size < side
-        else f"the images' shorter side is {side:.0f} pixels"
+        else f"the images' shorter side is about {side:.0f} pixels"
     )
     choices.choose("patches.size", size, reason)
 
@@ -40,6 +40,7 @@ def choose_batch(choices: Choices, case: Situation) -> None:
     reason = "enough patches for a steady gradient, few enough for many steps"
     batch = _BATCH[case.machine.kind]
     if case.ranks > 1:
-        batch = case.ranks * max(2, round(batch / case.ranks))
-        reason += f"; a multiple of {case.ranks} processes, two for each at least"
+        # even, because patches may be mixed in pairs
+        batch = case.ranks * 2 * max(1, round(batch / case.ranks / 2))
+        reason += f"; a multiple of {case.ranks} processes, an even number for each"
     choices.choose("patches.batch", batch, reason)
