@@ -60,6 +60,22 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(uvala, disc_run, imag
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_place_of_the_folder_is_told(uvala, disc_run, image, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    code, _, error = uvala("predict", disc_run.path, image, "--out", tmp_path / "notes.txt")
+    assert code == 2
+    assert "notes.txt, which is a file; expected the name of a folder" in error
+
+
+def test_of_the_folders_beside_only_runs_are_offered(uvala, image, tmp_path):
+    for name, file in (("pictures", "a.png"), ("first", "card.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+    code, _, error = uvala("predict", tmp_path / "nowhere", image, "--out", tmp_path / "out")
+    assert code == 2
+    assert "choose one of first" in error
+
+
 def test_a_resume_tells_what_was_there(uvala, disc_run, image, tmp_path):
     words = ["predict", disc_run.path, image, "--out", tmp_path / "out"]
     uvala(*words)

@@ -24,3 +24,11 @@ def test_decisions_of_one_reason_stand_together(capsys):
         "plan     augment.rotation = 10.0, augment.shear = 0.2  upright",
         "plan     folds = 1  few images",
     ]
+
+
+def test_the_score_says_of_how_many_images_it_is(capsys):
+    scored = {"main": "dice", "main_value": None, "mean_dice": 0.5, "subset": "test", "scored": 1}
+    with TrainingView() as view:
+        view({"event": "end", **scored})
+        view.summary(Path("run"))
+    assert "mean Dice 0.5000 on 1 test image\n" in capsys.readouterr().out

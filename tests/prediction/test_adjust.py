@@ -31,6 +31,11 @@ def test_tiles_are_blended_where_it_is_asked_for(disc_run):
     assert 0 < np.abs(blended - exact).max() < 0.5
 
 
+def test_tiles_that_are_nearly_all_overlap_are_refused(disc_run):
+    with pytest.raises(ConfigError, match=r"set tiles\.overlap to 256 at most"):
+        uvala.load_run(disc_run.path, device="cpu", settings=BLENDED | {"tiles.overlap": 9999})
+
+
 def test_tiles_of_another_size_give_the_same_numbers(disc_run):
     image = discs((150, 210), seed=3)[0]
     run = uvala.load_run(disc_run.path, device="cpu", settings={"tiles": {"size": 64, "whole_below": 0}})

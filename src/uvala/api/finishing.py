@@ -147,6 +147,7 @@ class Finish:
             main=scores.main,
             main_value=scores.main_value,
             subset=scores.subset,
+            scored=len(scores.images),
             report=str(self.run.report_path),
             **facts,
         )

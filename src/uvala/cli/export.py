@@ -35,6 +35,7 @@ def command(
     from uvala.api.exporting import export
     from uvala.cli.terminal import console
     from uvala.config import parse_assignment
+    from uvala.data.wording import count
 
     changed = dict(parse_assignment(text) for text in settings or [])
     written = export(run, out, to=to, mask=mask, int8=int8, fold=fold, settings=changed)
@@ -49,7 +50,7 @@ def command(
     )
     if written.dice:
         console.print(
-            f"Dice on {written.dice.images} validation images {written.dice.file:.4f}, "
+            f"Dice on {count(written.dice.images, 'validation image')} {written.dice.file:.4f}, "
             f"PyTorch {written.dice.pytorch:.4f}",
             markup=False,
         )

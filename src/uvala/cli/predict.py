@@ -92,6 +92,7 @@ def command(
     --resume.
     """
     from uvala.api.predicting import predict_paths
+    from uvala.cli.outputs import check_outputs
     from uvala.cli.terminal import counting_pixels, say_error
     from uvala.config import build, parse_assignment
     from uvala.prediction.execution import parse_memory
@@ -107,6 +108,7 @@ def command(
     }
     wanted = build(Wanted, asked, where="the options")
     ceiling = None if memory is None else parse_memory(memory)
+    check_outputs(files={}, folders={"--out": out})
     adjustments = dict(parse_assignment(text) for text in settings or [])
     predictor = _predictor(run, others or [], device, tta, backend, ceiling, adjustments)
     try:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from uvala.cli.terminal import console, encoding_table, labelled
+from uvala.data.wording import count
 from uvala.log import Event
 
 __all__ = ["TrainingView"]
@@ -138,4 +139,5 @@ class TrainingView:
         )
         main = _MAIN.get(event["main"])
         first = f"{main} {event['main_value']:.4f}, " if main and event["main_value"] is not None else ""
-        self.score_line = f"{first}{dice} on the {event['subset']} images"
+        images = count(event["scored"], f"{event['subset']} image")
+        self.score_line = f"{first}{dice} on {images}"

@@ -102,7 +102,7 @@ def _too_few(survey: Survey, fewest: int) -> Finding | None:
         severity="error",
         found=f"{count(pairs, 'pair')} of image and mask in {survey.root}{unpaired}{reasons}",
         expected=f"{fewest} pairs at least: one to train on and one to validate with",
-        fix="add images with masks",
+        fix=f"add images with masks, {fewest} pairs at least",
         files=survey.image_files(each.sample.name for each in survey.facts),
     )
 

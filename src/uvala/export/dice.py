@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from uvala.data.wording import count
 from uvala.errors import BackendError
 from uvala.export.config import ExportConfig
 from uvala.export.trials import RunImages
@@ -60,7 +61,7 @@ def require_dice(found: DiceLoss, config: ExportConfig) -> None:
     lost = found.pytorch - found.file
     if not lost <= config.most_dice_lost:
         raise BackendError(
-            found=f"Dice {found.file:.4f} with 8 bits on {found.images} validation images, "
+            found=f"Dice {found.file:.4f} with 8 bits on {count(found.images, 'validation image')}, "
             f"{found.pytorch:.4f} without: {100 * lost:.2f} points less",
             expected=f"at most {100 * config.most_dice_lost:g} points less",
             fix="nothing was written; leave --int8 out, or allow more with --set most_dice_lost=SHARE",

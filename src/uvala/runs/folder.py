@@ -242,7 +242,7 @@ def open_run(path: str | Path) -> RunFolder:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
-        near = [each.name for each in beside if each.is_dir() and not each.name.startswith(".")]
+        near = [each.name for each in beside if (each / "card.json").is_file()]
         raise RunError(
             found=f"{folder}, which is a file" if folder.exists() else f"no folder {folder}",
             expected="a run folder, made by `uvala train` or `uvala import-weights`",

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from uvala.config import Config
 
@@ -10,6 +10,8 @@ __all__ = ["SMALLEST_TILE", "TileConfig"]
 
 SMALLEST_TILE = 32
 """Below this a tile is nearly all context: what does not fit then will not fit at all."""
+
+_MOST_OVERLAP = 4  # times the size; a pixel is then computed 25 times
 
 
 class TileConfig(Config):
@@ -46,3 +48,10 @@ class TileConfig(Config):
         description="how much a pixel of a blended tile counts. smooth: less towards where the tile was cut;"
         " gaussian: by its distance from the middle, with a deviation of an eighth of the side",
     )
+
+    @model_validator(mode="after")
+    def _tiles_are_not_all_overlap(self) -> "TileConfig":
+        most = _MOST_OVERLAP * self.size
+        if self.mode == "blended" and self.overlap > most:
+            raise ValueError(f"hardly a tile would be left of the image: set tiles.overlap to {most} at most")
+        return self
