@@ -5,6 +5,14 @@ import pytest
 from uvala.training.stop import StopSignal
 
 
+@pytest.fixture(autouse=True)
+def own_ctrl_c():
+    """Python's own answer to Ctrl-C: a shell starts what runs in the background with none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_for_a_stop(number):
     with StopSignal() as stop:
