@@ -32,7 +32,7 @@ def test_tiles_are_blended_where_it_is_asked_for(disc_run):
 
 
 def test_tiles_that_are_nearly_all_overlap_are_refused(disc_run):
-    with pytest.raises(ConfigError, match=r"set tiles\.overlap to 256 at most"):
+    with pytest.raises(ConfigError, match=r"set tiles\.overlap to 512 at most"):
         uvala.load_run(disc_run.path, device="cpu", settings=BLENDED | {"tiles.overlap": 9999})
 
 

@@ -11,7 +11,7 @@ __all__ = ["SMALLEST_TILE", "TileConfig"]
 SMALLEST_TILE = 32
 """Below this a tile is nearly all context: what does not fit then will not fit at all."""
 
-_MOST_OVERLAP = 4  # times the size; a pixel is then computed 25 times
+_MOST_OVERLAP = 8  # times the size; a pixel is then computed 81 times
 
 
 class TileConfig(Config):
