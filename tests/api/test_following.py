@@ -65,17 +65,10 @@ class TestRefusals:
         assert isinstance(second, RankError)
         assert not (tmp_path / "run").exists()
 
-    def test_other_images_on_another_machine(self, data, tmp_path):
+    @pytest.mark.parametrize("kind", ["images", "masks"])
+    def test_other_data_on_another_machine(self, data, tmp_path, kind):
         other = shutil.copytree(data, tmp_path / "other")
-        one, two, *_ = sorted((other / "images").iterdir())
-        shutil.copyfile(one, two)
-        first, second = run_ranks(train_run, 2, [data, other], tmp_path / "run")
-        assert isinstance(first, RankError)
-        assert isinstance(second, SplitError)
-
-    def test_other_masks_on_another_machine(self, data, tmp_path):
-        other = shutil.copytree(data, tmp_path / "other")
-        one, two, *_ = sorted((other / "masks").iterdir())
+        one, two, *_ = sorted((other / kind).iterdir())
         shutil.copyfile(one, two)
         first, second = run_ranks(train_run, 2, [data, other], tmp_path / "run")
         assert isinstance(first, RankError)

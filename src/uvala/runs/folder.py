@@ -242,7 +242,7 @@ def open_run(path: str | Path) -> RunFolder:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
-        near = [each.name for each in beside if (each / "card.json").is_file()]
+        near = [each.name for each in beside if any(each.glob("card.json"))]  # closed folders have none
         raise RunError(
             found=f"{folder}, which is a file" if folder.exists() else f"no folder {folder}",
             expected="a run folder, made by `uvala train` or `uvala import-weights`",
