@@ -7,8 +7,10 @@ from uvala.errors import RunError
 from uvala.runs.folder import RunFolder, open_run, pick_device
 
 
-def test_a_missing_folder_suggests_the_nearest(tmp_path):
+def test_a_missing_run_suggests_the_nearest_run(tmp_path):
     (tmp_path / "cells-1").mkdir()
+    (tmp_path / "cells-1" / "card.json").touch()
+    (tmp_path / "cells-2-masks").mkdir()
     with pytest.raises(RunError, match="did you mean 'cells-1'"):
         open_run(tmp_path / "cells-2")
 
