@@ -12,13 +12,13 @@ bottom), so they fit in one batch, and a library that prepares itself for a shap
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from uvala.arrays import Box, Size
 
-__all__ = ["Tile", "inside", "plan_tiles", "up"]
+__all__ = ["Tile", "hull", "inside", "moved", "overlap", "plan_tiles", "up"]
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,29 @@ class Tile:
     def kept(self) -> Box:
         """`write` in pixels of the tile."""
         top, left = self.read.top, self.read.left
-        return Box(
-            self.write.top - top, self.write.left - left, self.write.bottom - top, self.write.right - left
-        )
+        return moved(self.write, -top, -left)
 
 
 def inside(box: Box, size: Size) -> Box:
     """The part of a box that is in an image of `size`, whose frame may be larger."""
     return Box(box.top, box.left, min(box.bottom, size.height), min(box.right, size.width))
+
+
+def moved(box: Box, down: int, right: int) -> Box:
+    """The box so many pixels further down and right."""
+    return Box(box.top + down, box.left + right, box.bottom + down, box.right + right)
+
+
+def hull(boxes: Iterable[Box]) -> Box:
+    """The smallest box that holds these."""
+    tops, lefts, bottoms, rights = zip(*boxes, strict=True)
+    return Box(min(tops), min(lefts), max(bottoms), max(rights))
+
+
+def overlap(boxes: Iterable[Box]) -> Box:
+    """The largest box that is in all of these, which have pixels in common."""
+    tops, lefts, bottoms, rights = zip(*boxes, strict=True)
+    return Box(max(tops), max(lefts), min(bottoms), min(rights))
 
 
 Span = tuple[int, int, int, int]

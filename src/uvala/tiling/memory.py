@@ -201,8 +201,8 @@ def _peak(network: TiledNetwork, channels: int, size: Size) -> tuple[int, int]:
     with _Living() as living:
         image = torch.empty(1, channels, *size, device="meta")
         with inside:
-            outputs = network.compute(image).shape[1]
-    return living.most, outputs
+            outputs, _ = network.compute(image)
+    return living.most, outputs.shape[1]
 
 
 class _AnyMoments(Moments):

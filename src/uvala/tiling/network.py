@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from uvala.arrays import Box, Size
 from uvala.errors import ShapeError
 from uvala.tiling.ahead import Reader, read_ahead
-from uvala.tiling.geometry import Tile
+from uvala.tiling.demand import Demands, Unforeseen, only_needed
+from uvala.tiling.geometry import Tile, hull, moved
 from uvala.tiling.one_colour import Answers, colour_of
 from uvala.tiling.tta import View
 from uvala.tiling.whole import InTile, Moments, StatisticNeeded, Survey
@@ -41,6 +42,7 @@ class TiledNetwork:
     outputs of its logits. views: whose outputs are averaged. frame: the size of the image, or of what the
     views are mirrored in. surveys: of each view, what the network does with the whole of it; none where it
     need not know, since the image is in one piece or its tiles are blended. answers: to images of one colour.
+    demands: what a part of a tile depends on.
     """
 
     model: nn.Module
@@ -52,6 +54,7 @@ class TiledNetwork:
     frame: Size
     surveys: Sequence[Survey] = ()
     answers: Answers = field(default_factory=Answers)
+    demands: Demands = field(default_factory=Demands)
 
     @property
     def needs_telling(self) -> bool:
@@ -75,10 +78,10 @@ class TiledNetwork:
             if self.needs_telling:
                 (image,), (place,) = images, places
                 with self.inside(number, place, known[number]):
-                    said = [self._seen(image[None])[0]]
+                    said = [self._seen(image[None])[0, :, *place.kept.slices]]
             else:
-                said = self._said(images)
-            parts = [view.back(each[:, *place.kept.slices]) for each, place in zip(said, places, strict=True)]
+                said = self._said(images, [place.kept for place in places])
+            parts = [view.back(each) for each in said]
             totals = [total + part for total, part in zip(totals, parts, strict=True)] if number else parts
         return [total / len(self.views) for total in totals] if len(self.views) > 1 else totals
 
@@ -129,34 +132,62 @@ class TiledNetwork:
         size = self.views[number].size(self.frame)
         return InTile(self.surveys[number], place.read, place.kept, size, known, gather)
 
-    def _said(self, images: Sequence[Tensor]) -> list[Tensor]:
-        """What the network says of images [C, h, w] that it is told nothing else of: [N, h, w] each."""
+    def _said(self, images: Sequence[Tensor], kept: Sequence[Box]) -> list[Tensor]:
+        """What the network says of a part of images [C, h, w] that it is told nothing else of.
+
+        [N, height, width] each, of the size of its part.
+        """
         colours = [colour_of(image) for image in images]
-        varied = [image for image, colour in zip(images, colours, strict=True) if colour is None]
-        if len(varied) > 1 and len({image.shape for image in varied}) == 1:
-            said = list(self._seen(torch.stack(varied)))
+        varied = [
+            (image, box) for image, box, colour in zip(images, kept, colours, strict=True) if colour is None
+        ]
+        if len(varied) > 1 and len({image.shape for image, _ in varied}) == 1:
+            said = self._parts(torch.stack([image for image, _ in varied]), [box for _, box in varied])
         else:  # of several sizes in a mirrored view, where the image ends between multiples
-            said = [self._seen(image[None])[0] for image in varied]
+            said = [part for image, box in varied for part in self._parts(image[None], [box])]
         answers = iter(said)
         return [
             next(answers)
             if colour is None
-            else self.answers.of(colour, image, lambda single: self._seen(single[None])[0])
-            for image, colour in zip(images, colours, strict=True)
+            else self.answers.of(colour, image, lambda single: self._seen(single[None])[0])[:, *box.slices]
+            for colour, image, box in zip(colours, images, kept, strict=True)
         ]
+
+    def _parts(self, images: Tensor, kept: Sequence[Box]) -> list[Tensor]:
+        """[B, C, h, w] -> the activated logits of a part of each, [N, height, width]."""
+        outputs, there = self.compute(images.to(self.device), hull(kept))
+        places = [moved(box, -there.top, -there.left) for box in kept]
+        return [each[:, *place.slices] for each, place in zip(outputs, places, strict=True)]
 
     def _seen(self, images: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, N, h, w]: the activated logits, in float32 or better."""
-        return self.compute(images.to(self.device))
+        outputs, _ = self.compute(images.to(self.device))
+        return outputs
 
     @torch.inference_mode()
-    def compute(self, images: Tensor) -> Tensor:
-        """As `_seen`, of images that lie where the network does."""
+    def compute(self, images: Tensor, wanted: Box | None = None) -> tuple[Tensor, Box]:
+        """As `_seen`, of images that lie where the network does; and the box that the outputs are of.
+
+        wanted: the part of the images that has to be in it; None for all.
+        """
         if self.device.type == "cpu":
             # 0.66 to 0.81 of the time (unet of width 16 to 64, pocket_unet; 2 cores, AVX2). A clone, since
             # `to` and `contiguous` leave an image of one channel as it is, and every layer after it would
             # follow.
             images = images.clone(memory_format=torch.channels_last)
+        logits, box = self._logits(images, wanted)
+        # A pixel a row: across pixels, PyTorch takes exp in vectors and what is left over one by one, so that
+        # the last bit would depend on where in its tile a pixel lies.
+        rows = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(0, 2, 3, 1).contiguous()
+        return self.activate(rows).permute(0, 3, 1, 2), box
+
+    def _logits(self, images: Tensor, wanted: Box | None) -> tuple[Tensor, Box]:
+        whole = Box(0, 0, *images.shape[2:])
+        if wanted not in (None, whole):
+            demand = self.demands.of(self.model, images, wanted)
+            if demand.pays:
+                with suppress(Unforeseen):
+                    return only_needed(self.model, images, demand)
         logits: Tensor = self.model(images)
         if logits.shape[2:] != images.shape[2:]:
             raise ShapeError(
@@ -164,10 +195,7 @@ class TiledNetwork:
                 expected="a logit for each pixel",
                 fix="of a network with valid convolutions, mirror the border (borders='mirror')",
             )
-        # A pixel a row: across pixels, PyTorch takes exp in vectors and what is left over one by one, so that
-        # the last bit would depend on where in its tile a pixel lies.
-        rows = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(0, 2, 3, 1).contiguous()
-        return self.activate(rows).permute(0, 3, 1, 2)
+        return logits, whole
 
 
 @contextmanager
