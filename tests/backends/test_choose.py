@@ -52,6 +52,13 @@ def test_takes_the_fastest_unless_torch_is_about_as_fast(pocket, monkeypatch, se
     assert chosen(pocket, ["torch", "onnxruntime"]).name == winner
 
 
+def test_torch_is_faster_where_it_computes_a_part_of_each_tile(pocket, monkeypatch):
+    times(monkeypatch, torch=1, onnxruntime=0.5)
+    names = ["torch", "onnxruntime"]
+    assert chosen(pocket, names, torch_share=0.4).name == "torch"
+    assert chosen(pocket, names, torch_share=0.9).name == "onnxruntime"
+
+
 def test_remembers_networks_of_the_same_structure(make, monkeypatch):
     measured = times(monkeypatch, torch=1, onnxruntime=0.5)
     for seed in (1, 2):

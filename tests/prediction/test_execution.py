@@ -6,6 +6,8 @@ from torch import nn
 
 import uvala
 from drawn import discs
+from uvala.arrays import Size
+from uvala.backends.choose import Choice
 from uvala.errors import ConfigError, UnknownNameError
 from uvala.prediction.ensemble import Member
 from uvala.prediction.execution import parse_memory
@@ -115,8 +117,24 @@ class TestBackend:
 
     def test_auto_does_not_search_long_for_little(self, disc_run):
         predictor = uvala.load_run(disc_run.path, device="cpu", backend="auto").predictor
-        predictor.expect(0.01)
+        predictor.expect(1, Size(100, 100))
         assert predictor.execution.backend_of(predictor.used[0]) == "torch"
+
+    @pytest.mark.parametrize(("side", "whole"), [(200, True), (3000, False)])
+    def test_auto_knows_that_torch_computes_a_part_of_the_tiles_of_large_images(
+        self, disc_run, monkeypatch, side, whole
+    ):
+        def choose(model, names, *, torch_share, **others):
+            shares.append(torch_share)
+            return Choice("torch", model, {}, {}, {})
+
+        shares = []
+        monkeypatch.setattr("uvala.backends.choose.choose", choose)
+        predictor = uvala.load_run(disc_run.path, device="cpu", backend="auto").predictor
+        predictor.expect(10, Size(side, side))
+        predictor.execution.backend_of(predictor.used[0])
+        assert (shares == [1.0]) is whole
+        assert 0 < shares[0] <= 1
 
     def test_of_no_known_name_is_refused_with_the_nearest(self, disc_run):
         loaded = uvala.load_run(disc_run.path, device="cpu", backend="onnxruntim")

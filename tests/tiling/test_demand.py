@@ -223,6 +223,14 @@ class TestUnforeseen:
         with torch.inference_mode(), pytest.raises(Unforeseen):
             only_needed(model, random_tile(64).float(), demand)
 
+    @pytest.mark.parametrize("said", ["in_parts", "_orig_mod"])
+    def test_a_network_that_is_computed_elsewhere_is_computed_whole(self, said):
+        model = create_model("unet", in_channels=1, num_classes=2, width=4).eval()
+        tile, kept = torch.zeros(1, 1, 256, 256), Box(96, 96, 160, 160)
+        assert Demands().of(model, tile, kept).pays
+        vars(model)[said] = False
+        assert not Demands().of(model, tile, kept).pays
+
     def test_a_result_of_another_size_is_left_to_others(self):
         model = Net(lambda net, x: net.last(net.convolution(x))[..., 2:-2, 2:-2]).eval()
         assert not demand_of(model, 1, Size(64, 64), Box(24, 24, 40, 40)).pays

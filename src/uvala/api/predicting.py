@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uvala.arrays import Size
 from uvala.errors import ConfigError, UvalaError
 from uvala.files import held, storage_errors
 from uvala.images.read import Source, image_size
@@ -43,7 +44,7 @@ def predict_paths(
     found = find_inputs(inputs, outside=folder, taken=RESULT_FOLDERS, channels=channels)
     settings = settings_of(predictor, wanted)
     if isinstance(predictor, Predictor):
-        predictor.expect(_megapixels(found))
+        predictor.expect(len(found), _size_of_the_first(found))
         settings |= _computed(predictor, settings_in(folder) if resume else {})
     results: list[Output | Failure] = []
     with storage_errors(folder):
@@ -71,13 +72,12 @@ def _computed(predictor: Predictor, before: dict[str, Any]) -> dict[str, Any]:
     return {"device": device, "backend": predictor.backends}
 
 
-def _megapixels(inputs: Sequence[tuple[Source, Path]]) -> float:
-    """Of all images, as if they were of the size of the first."""
+def _size_of_the_first(inputs: Sequence[tuple[Source, Path]]) -> Size:
+    """Of the images; nothing where there is none, or it cannot be read."""
     try:
-        size = image_size(inputs[0][0])
+        return image_size(inputs[0][0])
     except (UvalaError, IndexError):
-        return 0.0
-    return len(inputs) * size.height * size.width / 1e6
+        return Size(0, 0)
 
 
 def open_exported(

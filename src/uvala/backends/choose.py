@@ -73,10 +73,14 @@ class _Verdict:
 
 @dataclass(frozen=True)
 class _Contest:
-    """network: as `prepare_torch` gives it. wanted: what the candidates are made ready for."""
+    """network: as `prepare_torch` gives it. wanted: what the candidates are made ready for.
+
+    torch_share: as of `choose`.
+    """
 
     network: nn.Module
     wanted: Wanted
+    torch_share: float = 1.0
 
     @property
     def device(self) -> torch.device:
@@ -97,23 +101,25 @@ def choose(
     tile: Size,
     threads: int | None = None,
     megapixels: float | None = None,
+    torch_share: float = 1.0,
 ) -> Choice:
     """The network with the fastest of these runtimes that gives torch's numbers.
 
     names: "auto" for those that are installed, exact and for the network's device; torch wherever no other
     can be used. tile: the size of most images. threads: for one image; None: all cores. megapixels: how much
     there is to compute. Of little, torch computes it and nothing is measured; only of very much the compiler
-    is tried, and of an unknown amount (None) it is not.
+    is tried, and of an unknown amount (None) it is not. torch_share: what torch computes of a tile, where it
+    computes only what is needed (`tiling.demand`); runtimes compute all of it.
 
     What was measured is kept for networks of the same structure, per machine and versions, unless a runtime
     failed that may work another time; that the numbers are right is tried for each network. Raises
     BackendError if `names` has none that can be used.
     """
     network = prepare_torch(model, in_channels)
-    contest = _Contest(network, Wanted(in_channels, tile, threads or threads_each()))
+    contest = _Contest(network, Wanted(in_channels, tile, threads or threads_each()), round(torch_share, 2))
     wanted = tuple(names)
     if names == "auto":
-        work = _expected(contest) * (megapixels or 0.0)
+        work = _expected(contest) * (megapixels or 0.0) * contest.torch_share
         if megapixels is not None and work < _WORTH_A_LOOK:
             return _choice(_Verdict("torch"), contest.ready("torch"))
         wanted = tuple(
@@ -163,7 +169,8 @@ def _measured(contest: _Contest, modules: dict[str, nn.Module], refused: dict[st
             del modules[name]
     if not modules:
         return _only(modules, refused)
-    times = race(modules, image, seconds=_MEASURED, rounds=_ROUNDS)
+    raced = race(modules, image, seconds=_MEASURED, rounds=_ROUNDS)
+    times = {name: took * (contest.torch_share if name == "torch" else 1) for name, took in raced.items()}
     fastest = min(times, key=lambda name: times[name])
     if times.get("torch", float("inf")) * _GAIN < times[fastest]:
         fastest = "torch"
@@ -224,6 +231,7 @@ def _file(contest: _Contest, wanted: Sequence[str]) -> Path | None:
         sorted(wanted),
         contest.wanted.tile,
         contest.wanted.threads,
+        contest.torch_share,
     ]
     name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
     try:

@@ -61,6 +61,8 @@ class Accelerated(nn.Module):
     along a side and, unless `any_size`, those between its multiples.
     """
 
+    in_parts = False  # a runtime computes images whole; see `tiling.demand`
+
     def __init__(
         self, network: nn.Module, compute: Compute, *, name: str, smallest: int, any_size: bool
     ) -> None:

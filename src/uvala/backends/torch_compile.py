@@ -27,6 +27,8 @@ class Compiled(nn.Module):
     take longer than any of them.
     """
 
+    in_parts = False  # what is compiled computes images whole; see `tiling.demand`
+
     def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.network = network

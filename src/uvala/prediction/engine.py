@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uvala.arrays import Box, ClassMap, ImageArray, LabelMap
+from uvala.arrays import Box, ClassMap, ImageArray, LabelMap, Size
 from uvala.data.dataset import convert_channels
 from uvala.data.masks import MaskEncoding
 from uvala.data.targets import OBJECTS
@@ -257,9 +257,10 @@ class Predictor:
         """How many views and networks are averaged."""
         return sum(len(views_of(member.card.test_time)) for member in self.used)
 
-    def expect(self, megapixels: float) -> None:
-        """Say about how much there is to predict, before the first image."""
-        self.execution.megapixels = megapixels * self.votes / len(self.used)
+    def expect(self, images: int, size: Size) -> None:
+        """Say how many images there are to predict, and how large most of them are, before the first one."""
+        megapixels = images * size.height * size.width / 1e6
+        self.execution.megapixels, self.execution.size = megapixels * self.votes / len(self.used), size
 
     def cutting(self) -> Cutting:
         """How a large image is cut; ConfigError if no tile fits the memory."""

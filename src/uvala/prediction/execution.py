@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from uvala.arrays import Size
+from uvala.arrays import Box, Size
 from uvala.errors import ConfigError
 from uvala.machine import LARGE_IMAGES, LOADED, shares
 from uvala.prediction.ensemble import Member
 from uvala.tiling.config import TileConfig
+from uvala.tiling.geometry import up
 from uvala.tiling.shelf import Scratch
 
 __all__ = ["Cutting", "Execution", "cutting_of", "parse_memory"]
@@ -91,14 +92,15 @@ class Execution:
     device: where. backend: "torch", another of `uvala.backends`, or "auto" for the fastest of those that are
     installed and agree with torch. memory: bytes that predicting may take besides the weights; None: images
     are cut as the card says, and large ones as 2 GB allow. megapixels: about how much there is to predict;
-    for little, "auto" does not look for what is fastest. settled: what "auto" need not choose again, by the
-    identity of the network.
+    for little, "auto" does not look for what is fastest. size: of most of the images,
+    if it is known. settled: what "auto" need not choose again, by the identity of the network.
     """
 
     device: torch.device
     backend: str = "torch"
     memory: int | None = None
     megapixels: float | None = None
+    size: Size | None = None
     settled: dict[int, str] = field(default_factory=dict, init=False)
     _ready: dict[int, tuple[nn.Module, str]] = field(default_factory=dict, init=False)
     _needs: dict[Any, TileConfig] = field(default_factory=dict, init=False)
@@ -230,12 +232,29 @@ class Execution:
 
         channels, tiles = member.card.network.in_channels, self.tiles(member)
         multiple, halo = member.card.network.multiple, member.card.network.halo
-        context = tiles.overlap // 2 if halo is None else halo
         # as tiles read, for what is compiled for one size (`tiling.geometry`)
-        side = sum(-(-length // multiple) * multiple for length in (tiles.size, context, context))
-        tile = Size(side, side)
+        context = up(tiles.overlap // 2 if halo is None else halo, multiple)
+        end = context + up(tiles.size, multiple)
+        tile, kept = Size(end + context, end + context), Box(context, context, end, end)
         name = self.settled.get(id(member.model), self.backend)
         if name != "auto":
             return accelerate(member.model, name, in_channels=channels, tile=tile), name
-        choice = choose(member.model, "auto", in_channels=channels, tile=tile, megapixels=self.megapixels)
+        choice = choose(
+            member.model,
+            "auto",
+            in_channels=channels,
+            tile=tile,
+            megapixels=self.megapixels,
+            torch_share=self._share_of_torch(member, tiles, tile, kept),
+        )
         return choice.module, choice.name
+
+    def _share_of_torch(self, member: Member, tiles: TileConfig, tile: Size, kept: Box) -> float:
+        """What torch computes of a tile of which `kept` is wanted; all of images that are not cut."""
+        cut = self.size is not None and self.size.height * self.size.width > tiles.whole_below
+        if not cut or not self.exact(member):
+            return 1.0
+        from uvala.tiling.demand import demand_of
+
+        demand = demand_of(member.model, member.card.network.in_channels, tile, kept)
+        return demand.worth if demand.pays else 1.0

@@ -125,6 +125,9 @@ class Demand:
         return self.worth < _WORTH_IT
 
 
+_WHOLE = Demand((), 1.0)
+
+
 def demand_of(model: nn.Module, channels: int, size: Size, kept: Box) -> Demand:
     """What a network in eval mode has to compute of a tile of `size` where `kept` of the result is wanted."""
     trace = _Trace()
@@ -135,7 +138,7 @@ def demand_of(model: nn.Module, channels: int, size: Size, kept: Box) -> Demand:
     with torch.no_grad(), trace:
         result = functional_call(model, shapes, image)
     if result.shape[2:] != image.shape[2:] or result not in trace.numbers:
-        return Demand((), 1.0)
+        return _WHOLE
     return trace.demand(trace.numbers[result], kept)
 
 
@@ -146,7 +149,12 @@ class Demands:
         self._known: dict[tuple[int, Size, Box], Demand] = {}
 
     def of(self, model: nn.Module, images: Tensor, kept: Box) -> Demand:
-        """What has to be computed of tiles [B, C, H, W], of each of which `kept` is wanted."""
+        """What has to be computed of tiles [B, C, H, W], of each of which `kept` is wanted.
+
+        All of it by a network that is computed elsewhere, which says `in_parts = False` or is compiled.
+        """
+        if not getattr(model, "in_parts", True) or hasattr(model, "_orig_mod"):
+            return _WHOLE
         channels, *size = images.shape[1:]
         key = (channels, Size(*size), kept)
         if key not in self._known:
