@@ -184,12 +184,12 @@ class TestWork:
         side = 512 + 2 * halo
         demand = demand_of(model, 3, Size(side, side), Box(halo, halo, halo + 512, halo + 512))
         assert demand.pays
-        assert demand.worth < most
+        assert demand.share < most
 
     def test_is_all_where_all_is_kept(self):
         model = create_model("unet", in_channels=1, num_classes=2, width=4).eval()
         demand = demand_of(model, 1, Size(128, 128), Box(0, 0, 128, 128))
-        assert demand.worth == 1
+        assert demand.share == 1
         assert not demand.pays
 
     def test_is_not_seen_in_the_sizes_that_a_network_asks_for(self):

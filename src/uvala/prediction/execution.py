@@ -257,4 +257,4 @@ class Execution:
         from uvala.tiling.demand import demand_of
 
         demand = demand_of(member.model, member.card.network.in_channels, tile, kept)
-        return demand.worth if demand.pays else 1.0
+        return demand.share if demand.pays else 1.0

@@ -28,7 +28,7 @@ from uvala.tiling.geometry import hull, moved, overlap, up
 __all__ = ["Demand", "Demands", "Unforeseen", "demand_of", "only_needed"]
 
 _WORTH = 1.05  # a map is cut where it has so many times the pixels that are needed: a copy costs something
-_WORTH_IT = 0.97  # of the multiplications; where more of them are needed, a tile is computed as it is
+_MOST = 0.97  # of the multiplications; where more of them are needed, a tile is computed as it is
 
 
 class Unforeseen(Exception):
@@ -47,7 +47,7 @@ class _Axis:
     def needed(self, start: int, end: int, length: int) -> tuple[int, int]:
         """Of a map of so many rows, what rows `start` to `end` - 1 of the result depend on."""
         first = start * self.stride // self.rise - self.before
-        last = (end - 1) * self.stride // self.rise + self.after
+        last = max(first, (end - 1) * self.stride // self.rise + self.after)
         # from where a window begins to where one does, as a shuffle of pixels wants it
         return max(0, first // self.stride * self.stride), min(length, up(last + 1, self.stride))
 
@@ -113,16 +113,16 @@ class _Step:
 class Demand:
     """What of each map a part of the result depends on.
 
-    worth: of the multiplications of a whole tile, 0 to 1.
+    share: of the multiplications of a whole tile, 0 to 1.
     """
 
     steps: tuple[_Step, ...]
-    worth: float
+    share: float
 
     @property
     def pays(self) -> bool:
         """Whether a tile is computed faster so."""
-        return self.worth < _WORTH_IT
+        return self.share < _MOST
 
 
 _WHOLE = Demand((), 1.0)
@@ -130,22 +130,14 @@ _WHOLE = Demand((), 1.0)
 
 def demand_of(model: nn.Module, channels: int, size: Size, kept: Box) -> Demand:
     """What a network in eval mode has to compute of a tile of `size` where `kept` of the result is wanted."""
-    trace = _Trace()
-    image = torch.empty(1, channels, *size, device="meta")
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    shapes = {name: torch.empty(each.shape, device="meta") for name, each in tensors}
-    trace.number(image)
-    with torch.no_grad(), trace:
-        result = functional_call(model, shapes, image)
-    if result.shape[2:] != image.shape[2:] or result not in trace.numbers:
-        return _WHOLE
-    return trace.demand(trace.numbers[result], kept)
+    return _traced(model, channels, size).demand(kept)
 
 
 class Demands:
     """Of one network, for its tiles: in the middle of an image, at its borders and corners."""
 
     def __init__(self) -> None:
+        self._traces: dict[tuple[int, Size], _Trace] = {}
         self._known: dict[tuple[int, Size, Box], Demand] = {}
 
     def of(self, model: nn.Module, images: Tensor, kept: Box) -> Demand:
@@ -155,11 +147,12 @@ class Demands:
         """
         if not getattr(model, "in_parts", True) or hasattr(model, "_orig_mod"):
             return _WHOLE
-        channels, *size = images.shape[1:]
-        key = (channels, Size(*size), kept)
-        if key not in self._known:
-            self._known[key] = demand_of(model, *key)
-        return self._known[key]
+        channels, size = images.shape[1], Size(*images.shape[2:])
+        if (channels, size, kept) not in self._known:
+            if (channels, size) not in self._traces:
+                self._traces[channels, size] = _traced(model, channels, size)
+            self._known[channels, size, kept] = self._traces[channels, size].demand(kept)
+        return self._known[channels, size, kept]
 
 
 def only_needed(model: nn.Module, images: Tensor, demand: Demand) -> tuple[Tensor, Box]:
@@ -176,11 +169,28 @@ def only_needed(model: nn.Module, images: Tensor, demand: Demand) -> tuple[Tenso
     return result, part.box
 
 
+def _traced(model: nn.Module, channels: int, size: Size) -> "_Trace":
+    trace = _Trace()
+    image = torch.empty(1, channels, *size, device="meta")
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    shapes = {name: torch.empty(each.shape, device="meta") for name, each in tensors}
+    trace.number(image)
+    with torch.no_grad(), trace:
+        result = functional_call(model, shapes, image)
+    # a result of another size is none of a tile; whoever wants it is told so elsewhere
+    trace.result = trace.numbers.get(result) if result.shape[2:] == image.shape[2:] else None
+    return trace
+
+
 class _Trace(TorchFunctionMode):
-    """Writes down the calls of a network, and numbers the maps that they give."""
+    """Writes down the calls of a network, and numbers the maps that they give.
+
+    result: the number of the last one, for all pixels of the image; None if there is no such map.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.result: int | None = None
         self.calls: list[_Call] = []
         self.sizes: list[Size | None] = []
         self.numbers = WeakIdKeyDictionary()
@@ -207,9 +217,11 @@ class _Trace(TorchFunctionMode):
         self.calls.append(_Call(func, reach, inputs, tuple(self.number(x) for x in gave), work))
         return result
 
-    def demand(self, result: int, kept: Box) -> Demand:
-        """What is needed of each map if `kept` is of the map with the number `result`."""
-        wanted: dict[int, Box] = {result: kept}
+    def demand(self, kept: Box) -> Demand:
+        """What is needed of each map if `kept` is of the result."""
+        if self.result is None:
+            return _WHOLE
+        wanted: dict[int, Box] = {self.result: kept}
         steps: list[_Step] = []
         needed_work = all_work = 0.0
         for call in reversed(self.calls):
@@ -277,7 +289,10 @@ class _OnlyNeeded(TorchFunctionMode):
             raise Unforeseen
         if reach is None:  # what it looks at is there as a whole
             result = func(*args, **kwargs)
-            for x, size in zip(_tensors(result), step.sizes, strict=True):
+            gave = _tensors(result)
+            if len(gave) != len(step.sizes):
+                raise Unforeseen
+            for x, size in zip(gave, step.sizes, strict=True):
                 self.parts[x] = _Part(_whole(size), size)
             return result
         there = [_box(part.box) for part in parts]
