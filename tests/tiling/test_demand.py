@@ -171,6 +171,23 @@ class TestNumbers:
 
         assert_same(Net(function), random_tile(64), Box(16, 16, 32, 32))
 
+    def test_where_a_corner_is_used_beside_its_map(self):
+        def function(net: Net, x: Tensor) -> Tensor:
+            x = net.second(net.convolution(F.pad(x, (0, 8, 0, 8), mode="replicate")))
+            corner = x[..., : x.shape[2] - 8, : x.shape[3] - 8]
+            height, width = x.shape[2:]
+            return net.last(corner * 2 + x[..., : height - 8, : width - 8])
+
+        assert_same(Net(function), random_tile(64), Box(16, 16, 32, 32))
+
+    def test_of_a_network_that_writes_to_places_are_all_computed(self):
+        def function(net: Net, x: Tensor) -> Tensor:
+            x = net.convolution(x)
+            x[..., 20:30] = 0
+            return net.last(net.second(x))
+
+        assert not demand_of(Net(function).eval(), 1, Size(64, 64), Box(16, 16, 32, 32)).pays
+
 
 class TestWork:
     """So much less is computed."""

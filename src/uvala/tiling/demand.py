@@ -185,12 +185,14 @@ def _traced(model: nn.Module, channels: int, size: Size) -> "_Trace":
 class _Trace(TorchFunctionMode):
     """Writes down the calls of a network, and numbers the maps that they give.
 
-    result: the number of the last one, for all pixels of the image; None if there is no such map.
+    result: the number of the last one, for all pixels of the image; None if there is no such map. writes:
+    whether it writes to places of a map, which would be other places of a part.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.result: int | None = None
+        self.writes = False
         self.calls: list[_Call] = []
         self.sizes: list[Size | None] = []
         self.numbers = WeakIdKeyDictionary()
@@ -208,6 +210,7 @@ class _Trace(TorchFunctionMode):
         sizes = [self.sizes[number] for number in inputs]
         result = func(*args, **kwargs)
         gave = _tensors(result)
+        self.writes |= func is Tensor.__setitem__ and bool(given)
         if not given or not gave:
             return result
         if func in _SAME_NUMBERS:
@@ -219,7 +222,7 @@ class _Trace(TorchFunctionMode):
 
     def demand(self, kept: Box) -> Demand:
         """What is needed of each map if `kept` is of the result."""
-        if self.result is None:
+        if self.result is None or self.writes:
             return _WHOLE
         wanted: dict[int, Box] = {self.result: kept}
         steps: list[_Step] = []
@@ -301,12 +304,14 @@ class _OnlyNeeded(TorchFunctionMode):
             boxes = [box if reach.cuts(part, box) else part for part, box in zip(there, boxes, strict=True)]
         elif func is not Tensor.__getitem__:
             boxes = [overlap(there)] * len(there)
-        smaller = {
-            id(x): _of(x, part, box) for x, part, box in zip(given, there, boxes, strict=True) if part != box
-        }
         if func is Tensor.__getitem__:  # a corner, of which this much is wanted
-            result = smaller.get(id(given[0]), given[0])
+            result = _of(given[0], there[0], boxes[0])
         else:
+            smaller = {
+                id(x): _of(x, part, box)
+                for x, part, box in zip(given, there, boxes, strict=True)
+                if part != box
+            }
             args, kwargs = tree_map(lambda each: smaller.get(id(each), each), (args, kwargs))
             result = func(*args, **kwargs)
         top, left = reach.begins(boxes[0])
