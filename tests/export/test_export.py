@@ -129,13 +129,14 @@ def test_what_else_a_network_learnt_is_an_output_of_its_own(tmp_path, objects):
     run = train_quickly(
         write_touching_squares(tmp_path / "data"), tmp_path / "run", settings={"targets.objects": objects}
     )
-    written = export(run.path, tmp_path / "cells.onnx", mask=True)
-    assert written.card.outputs == ("probabilities", objects, "mask")
     image = discs((32, 32))[0]
-    prediction = ExportedPredictor(written.path)(image[None])
-    np.testing.assert_allclose(
-        getattr(prediction, objects), getattr(run.predict(image), objects), rtol=0, atol=1e-4
-    )
+    for kind, name in (("onnx", "cells.onnx"), ("openvino", "cells.xml")):
+        written = export(run.path, tmp_path / name, to=kind, mask=True)
+        assert written.card.outputs == ("probabilities", objects, "mask")
+        prediction = ExportedPredictor(written.path)(image[None])
+        np.testing.assert_allclose(
+            getattr(prediction, objects), getattr(run.predict(image), objects), rtol=0, atol=1e-4
+        )
 
 
 class TestFolds:

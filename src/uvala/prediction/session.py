@@ -102,7 +102,14 @@ def _open_openvino(path: Path, threads: int | None) -> Session:
 
     def run(inputs: Arrays) -> Arrays:
         # a request of its own: one that is shared may be running in another thread
-        results = compiled.create_infer_request().infer(dict(inputs))
+        try:
+            results = compiled.create_infer_request().infer(dict(inputs))
+        except RuntimeError as error:
+            raise BackendError(
+                found=f"{path.name}, which OpenVINO cannot compute: {str(error).strip().splitlines()[-1]}",
+                expected="a file that it can run",
+                fix="export the run with --to onnx",
+            ) from error
         return {name: results[name].copy() for name in card.outputs}
 
     return Session(path, card, run)

@@ -164,7 +164,9 @@ def activation(objects: str, temperature: float) -> Activation:
     def with_borders(logits: Tensor) -> Tensor:
         # The border is a part of the object, and the temperature is one of the classes: their logits are
         # those of all that belongs to them, so that it changes no class.
-        objects = logits[..., 1:].logsumexp(dim=-1, keepdim=True)
+        # step by step: OpenVINO 2026.4 makes a single number of an image's log-sum-exp
+        highest = logits[..., 1:].amax(dim=-1, keepdim=True)
+        objects = highest + (logits[..., 1:] - highest).exp().sum(dim=-1, keepdim=True).log()
         classes = of_classes(torch.cat([logits[..., :1], objects], dim=-1))
         share = (logits[..., -1:] - objects).exp()
         return torch.cat([classes, classes[..., 1:] * share], dim=-1)
