@@ -144,6 +144,26 @@ def test_a_pattern_may_name_zarr_images(tmp_path, monkeypatch, pattern):
     assert (source.path.name, target) == ("a.zarr", Path("a"))
 
 
+def test_what_was_predicted_before_is_no_image(images):
+    (images / "deeper" / "predictions.jsonl").touch()
+    found = {source.path.relative_to(images).as_posix() for source, _ in find_inputs([images])}
+    assert found == {"a.png", "overlays/a.png", "overlays/b.png", "Objects/c.png"}
+    named = find_inputs([images / "deeper"])
+    assert [source.path.name for source, _ in named] == ["d.png"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_link_to_nothing_is_told(images, disc_run, tmp_path, named):
+    link = images / "b.png"
+    link.symlink_to("/nowhere/b.png")
+    done, failed = predict_paths(
+        disc_run.predictor, [link if named else images], tmp_path / "out", wanted=Wanted()
+    )
+    assert len(done) == (0 if named else 5)
+    (failure,) = failed
+    assert "b.png, a link to /nowhere/b.png, which is not there" in str(failure.error)
+
+
 def test_half_made_files_are_not_suggested(tmp_path):
     (tmp_path / ".images.part").mkdir()
     with pytest.raises(DataError, match="check the path"):

@@ -141,7 +141,7 @@ def require_usable(model: nn.Module, name: str) -> None:
     """UnknownNameError for another name, BackendError for what is not installed or for another device."""
     if name not in _BACKENDS:
         raise UnknownNameError(
-            found=f"backend '{name}'", expected="a runtime that uvala knows", fix=did_you_mean(name, NAMES)
+            found=f"backend '{name}'", expected=f"auto, {', '.join(NAMES)}", fix=did_you_mean(name, NAMES)
         )
     backend, device = _BACKENDS[name], next(model.parameters(), torch.empty(0)).device.type
     _require_installed(name, backend)

@@ -75,6 +75,12 @@ def named_errors(path: Path) -> Iterator[None]:
                 expected="a file or folder on this machine",
                 fix="download it first",
             ) from error
+        if path.is_symlink() and not path.exists():
+            raise ImageError(
+                found=f"{path}, a link to {path.readlink()}, which is not there",
+                expected="a link to a file",
+                fix="fetch what it leads to (as `git annex get` and `dvc pull` do), or remove it",
+            ) from error
         reason = (error.strerror or "unreadable").lower()
         raise ImageError(
             found=f"{path}, which cannot be opened ({reason})",

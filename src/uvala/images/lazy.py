@@ -53,10 +53,11 @@ def open_image(
         yield image
 
 
-def find_images(folder: Path) -> Iterator[Path]:
+def find_images(folder: Path, *, without: str = "") -> Iterator[Path]:
     """Images in a folder and in those below it, in order of their names; a Zarr folder is one image.
 
-    What is hidden, linked to or closed to this user is not searched.
+    What is hidden, linked to or closed to this user is not searched, nor is a folder below that holds a file
+    called `without`.
     """
     try:
         paths = sorted(folder.iterdir())
@@ -65,8 +66,10 @@ def find_images(folder: Path) -> Iterator[Path]:
     for path in paths:
         if is_image(path):
             yield path
-        elif path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
-            yield from find_images(path)
+        elif not path.is_dir() or path.is_symlink() or path.name.startswith("."):
+            continue
+        elif not (without and (path / without).exists()):
+            yield from find_images(path, without=without)
 
 
 def _open(source: Source, at_once: int, memory: int | None, stack: ExitStack) -> LazyImage:

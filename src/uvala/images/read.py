@@ -166,14 +166,15 @@ def count_pages(path: Path) -> int:
 def is_image(path: Path) -> bool:
     """Whether a search of folders takes this for an image: a file by its ending, a folder if it is a Zarr.
 
-    Endings of whole slides count where tiffslide or OpenSlide is installed. What is hidden is passed over.
+    Endings of whole slides count where tiffslide or OpenSlide is installed. What is hidden is passed over. A
+    link to nothing is one: whoever reads it hears so, and no image is lost in silence.
     """
     if path.name.startswith("."):
         return False
     if path.is_dir():
         return is_zarr(path)
     suffix = path.suffix.lower()
-    return (suffix in IMAGE_SUFFIXES or suffix in slide_suffixes()) and path.is_file()
+    return (suffix in IMAGE_SUFFIXES or suffix in slide_suffixes()) and (path.is_file() or path.is_symlink())
 
 
 def _path_of(source: Source | Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from uvala.errors import DataError, UvalaError, did_you_mean
 from uvala.images.lazy import find_images, is_image
 from uvala.images.read import IMAGE_SUFFIXES, Source, count_pages
+from uvala.prediction.record import NAME
 
 __all__ = ["RESULT_FOLDERS", "find_inputs"]
 
@@ -25,10 +26,11 @@ def find_inputs(
 ) -> list[tuple[Source, Path]]:
     """Each image of some files, folders and globs, with the relative path (no suffix) of its result.
 
-    A folder is searched with its sub-folders, whose names are kept; one that is a Zarr image is an image. A
-    multi-page TIFF gives an entry per page. outside: a folder of which nothing is meant, such as that of the
-    results. taken: folders in which no result may lie, such as RESULT_FOLDERS. channels: so many pages are
-    the channels of one image; None: no number of pages is. DataError for a name that matches nothing.
+    A folder is searched with its sub-folders, whose names are kept; one that is a Zarr image is an image, and
+    one that holds predictions is passed over. A multi-page TIFF gives an entry per page. outside: a folder of
+    which nothing is meant, such as that of the results. taken: folders in which no result may lie, such as
+    RESULT_FOLDERS. channels: so many pages are the channels of one image; None: no number of pages is.
+    DataError for a name that matches nothing.
     """
     found: dict[Source, Path] = {}
     apart = None if outside is None else outside.resolve()
@@ -47,7 +49,7 @@ def find_inputs(
 def _expand(pattern: Path) -> list[tuple[Path, Path]]:
     """Files that a path or a glob names, each with the folder that its result's path is relative to."""
     if pattern.is_dir() and not is_image(pattern):
-        files = list(find_images(pattern))
+        files = list(find_images(pattern, without=NAME))
         if not files:
             raise DataError(
                 found=f"{pattern}, a folder without images",
@@ -55,7 +57,7 @@ def _expand(pattern: Path) -> list[tuple[Path, Path]]:
                 fix="name the folder that holds the images",
             )
         return [(path, pattern) for path in files]
-    if pattern.exists():
+    if pattern.exists() or pattern.is_symlink():
         named = pattern.absolute() if pattern.is_dir() else pattern  # a Zarr image may be called "."
         return [(named, named.parent)]
     fixed, matched = _matches(pattern)

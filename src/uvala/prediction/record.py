@@ -217,7 +217,8 @@ def _require_same(folder: Path, found: Mapping[str, Any], asked: Mapping[str, An
     if not keys:
         return
     if "model" in keys:
-        words, fix = "predictions of another model", "give the model that made them"
+        words = "predictions of another model, or of this one with other --tta, --with or --set"
+        fix = "give the model and the options that made them"
     else:
         options = " and another ".join(f"--{_OPTIONS.get(key, key)}" for key in keys)
         words = f"predictions that were begun with another {options}"
