@@ -171,6 +171,48 @@ class TestNumbers:
 
         assert_same(Net(function), random_tile(64), Box(16, 16, 32, 32))
 
+    def test_where_numbers_are_brought_to_where_a_map_is(self):
+        def function(net: Net, x: Tensor) -> Tensor:
+            x = net.second(net.convolution(x))
+            mask = torch.linspace(0, 1, x.shape[2] * x.shape[3]).reshape(1, 1, *x.shape[2:])
+            return net.last(net.second(x) * mask.to(x))
+
+        assert_same(Net(function), random_tile(64), Box(17, 17, 32, 32))
+
+    @pytest.mark.parametrize("view", [lambda x: x[:, :4], lambda x: x.view_as(x), lambda x: x.detach()])
+    def test_where_memory_that_another_map_shares_is_written_to(self, view):
+        def function(net: Net, x: Tensor) -> Tensor:
+            y = net.second(net.convolution(x))
+            part = view(y)
+            part += net.convolution(x)
+            return net.last(net.second(y) + part)
+
+        model, kept = Net(function).double().eval(), Box(24, 24, 40, 40)
+        assert not demand_of(model, 1, Size(64, 64), kept).pays
+
+    def test_where_a_call_names_its_input(self):
+        def function(net: Net, x: Tensor) -> Tensor:
+            x = F.avg_pool2d(input=net.convolution(x), kernel_size=2)
+            x = F.conv_transpose2d(input=x, weight=net.second.weight[..., :2, :2], stride=2)
+            return net.last(F.conv2d(input=x, weight=net.second.weight, padding=2))
+
+        assert_same(Net(function), random_tile(64), Box(24, 24, 40, 40))
+
+    @pytest.mark.parametrize(("side", "padding", "more"), [(1, 0, 0), (5, 3, 0), (5, 3, 1), (2, 0, 0)])
+    @pytest.mark.parametrize("kept", [Box(16, 16, 31, 31), Box(0, 40, 64, 64)], ids=["middle", "end"])
+    def test_where_a_transposed_convolution_ends_early(self, side, padding, more, kept):
+        class Early(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.up = nn.ConvTranspose2d(1, 1, side, stride=2, padding=padding, output_padding=more)
+                self.look = nn.Conv2d(1, 1, 7, padding=3)
+
+            def forward(self, x: Tensor) -> Tensor:
+                below = F.avg_pool2d(F.pad(x, (0, 16, 0, 16)), 2)
+                return self.look(self.look(self.up(below)[..., : x.shape[2], : x.shape[3]]))
+
+        assert_same(Early(), random_tile(64), kept)
+
     def test_where_a_corner_is_used_beside_its_map(self):
         def function(net: Net, x: Tensor) -> Tensor:
             x = net.second(net.convolution(F.pad(x, (0, 8, 0, 8), mode="replicate")))
@@ -240,13 +282,29 @@ class TestUnforeseen:
         with torch.inference_mode(), pytest.raises(Unforeseen):
             only_needed(model, random_tile(64).float(), demand)
 
-    @pytest.mark.parametrize("said", ["in_parts", "_orig_mod"])
-    def test_a_network_that_is_computed_elsewhere_is_computed_whole(self, said):
+    def test_a_network_that_is_computed_elsewhere_is_computed_whole(self):
         model = create_model("unet", in_channels=1, num_classes=2, width=4).eval()
         tile, kept = torch.zeros(1, 1, 256, 256), Box(96, 96, 160, 160)
         assert Demands().of(model, tile, kept).pays
-        vars(model)[said] = False
+        vars(model)["in_parts"] = False
         assert not Demands().of(model, tile, kept).pays
+
+    def test_a_network_of_ones_own_is_computed_whole(self):
+        model = Net(lambda net, x: net.last(net.second(net.convolution(x)))).eval()
+        tile, kept = torch.zeros(1, 1, 64, 64), Box(24, 24, 40, 40)
+        assert demand_of(model, 1, Size(64, 64), kept).pays
+        assert not Demands().of(model, tile, kept).pays
+
+    def test_the_same_call_with_another_window_is_noticed(self):
+        def function(net: Net, x: Tensor) -> Tensor:
+            x = net.convolution(x)
+            wide = 1 if x.is_meta else 2
+            return net.last(F.conv2d(x, net.second.weight, padding=2 * wide, dilation=wide))
+
+        model = Net(function).eval()
+        demand = demand_of(model, 1, Size(64, 64), Box(24, 24, 40, 40))
+        with torch.inference_mode(), pytest.raises(Unforeseen):
+            only_needed(model, torch.zeros(1, 1, 64, 64), demand)
 
     def test_a_result_of_another_size_is_left_to_others(self):
         model = Net(lambda net, x: net.last(net.convolution(x))[..., 2:-2, 2:-2]).eval()

@@ -143,9 +143,10 @@ class Demands:
     def of(self, model: nn.Module, images: Tensor, kept: Box) -> Demand:
         """What has to be computed of tiles [B, C, H, W], of each of which `kept` is wanted.
 
-        All of it by a network that is computed elsewhere, which says `in_parts = False` or is compiled.
+        All of it by a network that is computed elsewhere, which says `in_parts = False`, and by one that
+        uvala did not make: it may do what nobody has thought of here.
         """
-        if not getattr(model, "in_parts", True) or hasattr(model, "_orig_mod"):
+        if not getattr(model, "in_parts", True) or not hasattr(model, "recipe"):
             return _WHOLE
         channels, size = images.shape[1], Size(*images.shape[2:])
         if (channels, size, kept) not in self._known:
@@ -161,8 +162,15 @@ def only_needed(model: nn.Module, images: Tensor, demand: Demand) -> tuple[Tenso
     Raises Unforeseen.
     """
     mode = _OnlyNeeded(demand.steps, images)
-    with mode:
-        result = model(images)
+    try:
+        with mode:
+            result = model(images)
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        RuntimeError
+    ) as error:  # a call that no mode sees, such as of a scripted function, gave a whole map
+        raise Unforeseen from error
     part = mode.parts.get(result)
     if part is None or part.box is None:
         raise Unforeseen
@@ -186,7 +194,8 @@ class _Trace(TorchFunctionMode):
     """Writes down the calls of a network, and numbers the maps that they give.
 
     result: the number of the last one, for all pixels of the image; None if there is no such map. writes:
-    whether it writes to places of a map, which would be other places of a part.
+    whether it writes to places of a map, which would be other places of a part, or to memory that another map
+    shares, of which a part would be written.
     """
 
     def __init__(self) -> None:
@@ -211,14 +220,24 @@ class _Trace(TorchFunctionMode):
         result = func(*args, **kwargs)
         gave = _tensors(result)
         self.writes |= func is Tensor.__setitem__ and bool(given)
+        self.writes |= any(x is each for x in gave for each in given) and self._is_shared(given[0])
         if not given or not gave:
             return result
         if func in _SAME_NUMBERS:
-            self.numbers[result] = inputs[0]
+            if (
+                _first(args, kwargs) is given[0]
+            ):  # and not a number of the caller's, brought to where a map is
+                self.numbers[result] = inputs[0]
             return result
         reach, work = _reach(func, args, kwargs, given, sizes, result)
         self.calls.append(_Call(func, reach, inputs, tuple(self.number(x) for x in gave), work))
         return result
+
+    def _is_shared(self, x: Tensor) -> bool:
+        """Whether a map that is written to is the image, or shares its memory with another one."""
+        place = x.untyped_storage()._cdata
+        same = [each for each in self.numbers if each.untyped_storage()._cdata == place]
+        return len(same) > 1 or self.numbers[x] == 0
 
     def demand(self, kept: Box) -> Demand:
         """What is needed of each map if `kept` is of the result."""
@@ -274,7 +293,8 @@ class _OnlyNeeded(TorchFunctionMode):
             return _SIZES[func](self._whole_size(given[0]), *args[1:], **kwargs)
         if func in _SAME_NUMBERS:
             result = func(*args, **kwargs)
-            self.parts[result] = self.parts[given[0]]
+            if _first(args, kwargs) is given[0]:
+                self.parts[result] = self.parts[given[0]]
             return result
         if self.place == len(self.steps) or self.steps[self.place].call.func != func:
             result = func(*args, **kwargs)
@@ -290,6 +310,8 @@ class _OnlyNeeded(TorchFunctionMode):
         parts, reach = [self.parts[x] for x in given], step.call.reach
         if len(parts) != len(step.needed):
             raise Unforeseen
+        if reach is not None and func in _REACHES and _REACHES[func](*args, **kwargs)[0] != reach:
+            raise Unforeseen  # the same call with other windows
         if reach is None:  # what it looks at is there as a whole
             result = func(*args, **kwargs)
             gave = _tensors(result)
@@ -340,7 +362,8 @@ def _reach(
         # what else has a number for each pixel would have to be cut as well
         others = [x for x in _tensors((args, kwargs)) if not any(x is each for each in given)]
         alone = func in _WITH_A_NUMBER_A_CHANNEL or all(_is_the_same_everywhere(x) for x in others)
-        return (_HERE if alike and alone else None), 0.0
+        counts = func in (F.batch_norm, torch.batch_norm) and _of_the_batch(*args, **kwargs)
+        return (_HERE if alike and alone and not counts else None), 0.0
     if func is Tensor.__getitem__:
         return (_HERE if _is_corner(args[1]) else None), 0.0
     if func not in _REACHES or len(given) != 1:
@@ -352,7 +375,7 @@ Found = tuple[_Reach | None, float]
 
 
 def _convolution(
-    x: Tensor,
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Any = 1,
@@ -366,7 +389,7 @@ def _convolution(
 
 
 def _transposed(
-    x: Tensor,
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Any = 1,
@@ -376,17 +399,20 @@ def _transposed(
     dilation: Any = 1,
 ) -> Found:
     axes = []
-    for kernel, by, beside, apart in zip(
-        weight.shape[2:], *(_two(each) for each in (stride, padding, dilation)), strict=True
+    for kernel, by, beside, apart, more in zip(
+        weight.shape[2:], *(_two(each) for each in (stride, padding, dilation, output_padding)), strict=True
     ):
-        before = max(0, ((kernel - 1) * apart - beside) // by)
-        axes.append(_Axis(rise=by, before=before, after=(by - 1 + beside) // by))
+        wide = (kernel - 1) * apart
+        before = max(0, (wide - beside) // by)
+        # rows that a row of the result depends on, and those without which it would not be there
+        after = max((by - 1 + beside) // by, -(-(by - 1 + 2 * beside - wide - more) // by))
+        axes.append(_Axis(rise=by, before=before, after=after))
     down, across = axes
     return _Reach(down, across), weight.numel() / (down.rise * across.rise)
 
 
 def _pooling(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *others: Any, **named: Any
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *others: Any, **named: Any
 ) -> Found:
     # the fifth argument of a maximum is its dilation
     if named.get("dilation", 1) not in (1, (1, 1)) or named.get("return_indices"):
@@ -398,7 +424,7 @@ def _pooling(
 
 
 def _interpolation(
-    x: Tensor,
+    input: Tensor,
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
@@ -415,12 +441,12 @@ def _interpolation(
     return _Reach(down, across), 0.0
 
 
-def _shuffle(x: Tensor, upscale_factor: int) -> Found:
+def _shuffle(input: Tensor, upscale_factor: int) -> Found:
     axis = _Axis(rise=upscale_factor)
     return _Reach(axis, axis), 0.0
 
 
-def _unshuffle(x: Tensor, downscale_factor: int) -> Found:
+def _unshuffle(input: Tensor, downscale_factor: int) -> Found:
     axis = _Axis(stride=downscale_factor, after=downscale_factor - 1)
     return _Reach(axis, axis), 0.0
 
@@ -477,8 +503,23 @@ _SAME_NUMBERS = {Tensor.contiguous, Tensor.clone, torch.clone, Tensor.to, Tensor
 
 _SIZES: dict[Any, Callable[..., Any]] = {
     Tensor.shape.__get__: lambda size: size,  # type: ignore[attr-defined]  # a descriptor, to Python
+    Tensor.numel: lambda size: size.numel(),
     Tensor.size: lambda size, dim=None: size if dim is None else size[dim],
 }
+
+
+def _of_the_batch(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    *others: Any,
+    **named: Any,
+) -> bool:
+    """Whether a batch norm takes its statistics from what it is given."""
+    return bool(training)
 
 
 def _is_the_same_everywhere(x: Tensor) -> bool:
@@ -498,6 +539,10 @@ def _two(value: Any) -> tuple[Any, Any]:
     if isinstance(value, Sequence):
         return (value[0], value[-1])
     return value, value
+
+
+def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[0] if args else kwargs.get("input")
 
 
 def _tensors(tree: Any) -> list[Tensor]:
