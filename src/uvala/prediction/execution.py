@@ -208,7 +208,7 @@ class Execution:
         except ConfigError as error:
             raise ConfigError(
                 found=f"{memory / 1e6:,.0f} MB to predict in, which leave {error.found}",
-                expected=error.expected,
+                expected=f"an amount that leaves {error.expected}",
                 fix=error.fix,
             ) from None
 
