@@ -3,9 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from drawn import discs
+from uvala.api.predicting import predict_paths
+from uvala.data.normalise import other_units
 from uvala.errors import DataError, UnknownNameError
+from uvala.images.lazy import in_memory
 from uvala.prediction.folder import Failure, find_inputs, predict_files
 from uvala.prediction.wanted import Wanted
 
@@ -121,3 +126,41 @@ class TestObjects:
         )
         listed = json.loads((tmp_path / "objects" / "coco.json").read_text())["images"]
         assert [image["file_name"] for image in listed] == ["stack.tif#0", "stack.tif#1"]
+
+
+class TestOtherUnits:
+    """An image that was saved with more bits, or scaled to 0 to 1, is predicted, and said to be so."""
+
+    @pytest.fixture
+    def notes(self, disc_run, tmp_path):
+        image = discs((60, 80), seed=2)[0]
+        assert image.dtype == np.uint8
+        changed = {
+            "as_it_is": image,
+            "dark": image // 2,
+            "bright": np.clip(image.astype(np.uint16) * 3, 0, 600),
+            "one_value": np.full_like(image, 3).astype(np.uint16) * 9999,
+            "more_bits": image.astype(np.uint16) * 257,
+            "more_bits_too": image.astype(np.int32) * 257,
+            "scaled": image.astype(np.float32) / 255,
+        }
+        folder = tmp_path / "images"
+        folder.mkdir()
+        for name, array in changed.items():
+            tifffile.imwrite(folder / f"{name}.tif", array)
+        outputs, failures = predict_paths(disc_run.predictor, [folder], tmp_path / "out", wanted=Wanted())
+        assert not failures
+        return {output.source.path.stem: output.notes for output in outputs}
+
+    def test_is_said_in_the_same_words_of_each(self, notes):
+        assert {name for name, said in notes.items() if said} == {"more_bits", "more_bits_too", "scaled"}
+        assert notes["more_bits"] == notes["more_bits_too"]
+        assert "values far above" in notes["more_bits"][0]
+        assert "values far below" in notes["scaled"][0]
+        assert "normalisation.by=image" in notes["scaled"][0]
+
+    def test_is_nothing_where_each_image_sets_its_scale(self, disc_run):
+        image = in_memory(discs((60, 80), seed=2)[0][None].astype(np.uint16) * 257)
+        settings = disc_run.card.normalisation
+        assert other_units(image, settings)
+        assert other_units(image, settings.model_copy(update={"by": "image"})) is None

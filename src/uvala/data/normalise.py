@@ -11,7 +11,7 @@ from uvala.data.moments import moments_of
 from uvala.data.normalisation import Normalisation
 from uvala.images.lazy import LazyImage, in_memory
 
-__all__ = ["denormalise", "normalise", "scale_of"]
+__all__ = ["denormalise", "normalise", "other_units", "scale_of"]
 
 _PART = 2**9  # side of the squares that are summed up at a time; in double precision 2 MB
 
@@ -20,6 +20,39 @@ _PART = 2**9  # side of the squares that are summed up at a time; in double prec
 _SQUARE = 2 * _PART
 
 _Levels = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+_FAR = 8  # times the range of the training set: a bright image of the same kind is not so far above it
+_UNIT_RANGE = 1.0  # where floats that were scaled end
+
+
+def other_units(image: LazyImage, settings: Normalisation) -> str | None:
+    """A sentence where an image is of other units than those trained on: more bits, or scaled to 0 to 1.
+
+    Looked at is the middle of the image, of 512 pixels a side at most. An image whose own levels set the
+    scale has no units; what is dark, bright or of one value is no reason.
+    """
+    if settings.by != "dataset" or not settings.low or max(settings.high) <= min(settings.low):
+        return None
+    top, left = (max(0, (length - _PART) // 2) for length in image.size)
+    height, width = (min(_PART, length) for length in image.size)
+    values = np.asarray(image.read(Box(top, left, top + height, left + width)))
+    numbers = values[np.isfinite(values)].astype(np.float64)
+    if not numbers.size or numbers.min() == numbers.max():
+        return None
+    low, high = min(settings.low), max(settings.high)
+    highest = float(np.percentile(numbers, 99.5))
+    scaled = values.dtype.kind == "f" and numbers.min() >= 0 and numbers.max() <= _UNIT_RANGE
+    if highest > high + _FAR * (high - low):
+        how = "far above"
+    elif scaled and high - low > _FAR * _UNIT_RANGE:
+        how = "far below"
+    else:
+        return None
+    return (
+        f"values {how} the {low:.4g} to {high:.4g} of the images trained on: bring images to the same units,"
+        " or train with normalisation.by=image"
+    )
 
 
 def scale_of(image: ImageArray | LazyImage, settings: Normalisation) -> Normalisation:

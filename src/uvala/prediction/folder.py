@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uvala.arrays import Box, ImageArray
+from uvala.data.normalise import other_units
 from uvala.errors import StorageError, UvalaError
 from uvala.images.boxes import LazyImage
 from uvala.images.lazy import open_image
@@ -237,7 +238,9 @@ class _Work:
         count = None
         if self.objects:
             count = self.objects.write(opened.target, _file_name(opened), prediction, image.facts)
-        return Output(opened.source, path, prediction.written_classes, count, notes=image.notes)
+        units = other_units(image, self.predictor.card.normalisation)
+        notes = image.notes if units is None else (*image.notes, units)
+        return Output(opened.source, path, prediction.written_classes, count, notes=notes)
 
     def _write_large(self, opened: _Opened, large: LargePrediction) -> Output:
         with large.explained():
