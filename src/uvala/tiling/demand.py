@@ -27,8 +27,8 @@ from uvala.tiling.geometry import hull, moved, overlap, up
 
 __all__ = ["Demand", "Demands", "Unforeseen", "demand_of", "only_needed"]
 
-_WORTH = 1.05  # a map is cut where it has so many times the pixels that are needed: a copy costs something
-_MOST = 0.97  # of the multiplications; where more of them are needed, a tile is computed as it is
+_CUT_FROM = 1.05  # a map is cut where it has so many times the pixels that are needed: a copy costs something
+_MOST_SHARE = 0.97  # of the multiplications; where more of them are needed, a tile is computed as it is
 
 
 class Unforeseen(Exception):
@@ -70,7 +70,7 @@ class _Reach:
         down, across = self.down.stride, self.across.stride
         if there.top % down or there.left % across or there.bottom % down or there.right % across:
             return True  # windows would begin elsewhere, or be cut
-        return there.height * there.width > _WORTH * needed.height * needed.width
+        return there.height * there.width > _CUT_FROM * needed.height * needed.width
 
     def begins(self, part: Box) -> tuple[int, int]:
         """Where the result of a part of a map begins."""
@@ -122,7 +122,7 @@ class Demand:
     @property
     def pays(self) -> bool:
         """Whether a tile is computed faster so."""
-        return self.share < _MOST
+        return self.share < _MOST_SHARE
 
 
 _WHOLE = Demand((), 1.0)
@@ -346,6 +346,10 @@ class _OnlyNeeded(TorchFunctionMode):
         return x.shape if size is None else torch.Size((*x.shape[:-2], *size))
 
 
+_Found = tuple[_Reach | None, float]
+"""How far a call looks, None if that is not known; and multiplications for a pixel of the result."""
+
+
 def _reach(
     func: Any,
     args: tuple[Any, ...],
@@ -353,8 +357,8 @@ def _reach(
     given: Sequence[Tensor],
     sizes: Sequence[Size | None],
     result: Any,
-) -> tuple[_Reach | None, float]:
-    """How far a call looks, None if that is not known; and multiplications for a pixel of the result."""
+) -> _Found:
+    """Of a call that was given maps of these sizes."""
     if not isinstance(result, Tensor) or None in (*sizes, _size(result)):
         return None, 0.0
     if func in _EACH_PIXEL:
@@ -371,9 +375,6 @@ def _reach(
     return _REACHES[func](*args, **kwargs)
 
 
-Found = tuple[_Reach | None, float]
-
-
 def _convolution(
     input: Tensor,
     weight: Tensor,
@@ -382,7 +383,7 @@ def _convolution(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> Found:
+) -> _Found:
     if isinstance(padding, str):
         return None, 0.0
     return _windows(weight.shape[2:], stride, padding, dilation), float(weight[0].numel() * len(weight))
@@ -397,7 +398,7 @@ def _transposed(
     output_padding: Any = 0,
     groups: int = 1,
     dilation: Any = 1,
-) -> Found:
+) -> _Found:
     axes = []
     for kernel, by, beside, apart, more in zip(
         weight.shape[2:], *(_two(each) for each in (stride, padding, dilation, output_padding)), strict=True
@@ -413,7 +414,7 @@ def _transposed(
 
 def _pooling(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *others: Any, **named: Any
-) -> Found:
+) -> _Found:
     # the fifth argument of a maximum is its dilation
     if named.get("dilation", 1) not in (1, (1, 1)) or named.get("return_indices"):
         return None, 0.0
@@ -430,7 +431,7 @@ def _interpolation(
     mode: str = "nearest",
     align_corners: bool | None = None,
     **others: Any,
-) -> Found:
+) -> _Found:
     if size is not None or align_corners or mode not in ("nearest", "bilinear") or any(others.values()):
         return None, 0.0
     rises = _two(scale_factor)
@@ -441,12 +442,12 @@ def _interpolation(
     return _Reach(down, across), 0.0
 
 
-def _shuffle(input: Tensor, upscale_factor: int) -> Found:
+def _shuffle(input: Tensor, upscale_factor: int) -> _Found:
     axis = _Axis(rise=upscale_factor)
     return _Reach(axis, axis), 0.0
 
 
-def _unshuffle(input: Tensor, downscale_factor: int) -> Found:
+def _unshuffle(input: Tensor, downscale_factor: int) -> _Found:
     axis = _Axis(stride=downscale_factor, after=downscale_factor - 1)
     return _Reach(axis, axis), 0.0
 
@@ -461,7 +462,7 @@ def _windows(kernel: Sequence[int], stride: Any, padding: Any, dilation: Any) ->
     return _Reach(down, across)
 
 
-_REACHES: dict[Any, Callable[..., Found]] = {
+_REACHES: dict[Any, Callable[..., _Found]] = {
     F.conv2d: _convolution,
     F.conv_transpose2d: _transposed,
     F.max_pool2d: _pooling,
